@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * moheap: a managed-object heap owned by the kernel. This header is the whole ABI.
+ *
+ * A program opens /dev/moheap and binds the file to a heap: it creates one
+ * (MOHEAP_IOC_CREATE) or joins the heap of another open file (MOHEAP_IOC_JOIN). From then on
+ * the file is a *client*. What a client holds stays alive until it drops it or the last copy
+ * of the file is closed, however that comes about. The payload of every object is mapped with
+ * mmap(MAP_SHARED) on the file: the bytes of the object named by ref are at
+ * base + (ref & 0xffffffff) * 16.
+ *
+ * Rules for every structure here: members have fixed widths, the layout is the same for
+ * 32-bit callers, members called "reserved" must be zero, unknown flags are refused, and a
+ * structure that begins with "size" may grow: the caller sets it to its sizeof, the kernel
+ * reads missing members as zero and refuses members it does not know unless they are zero.
+ *
+ * ---------------------------------------------------------------------------------------
+ * Every errno of every call
+ * ---------------------------------------------------------------------------------------
+ * any ioctl      ENOTTY     no ioctl of moheap
+ *                EFAULT     a pointer does not lead to memory of the caller
+ *                EINVAL     size smaller than the first version of the structure, an unknown
+ *                           flag, or a reserved member that is not zero
+ *                E2BIG      size larger than known here, and the excess is not zero
+ *                ENOTCONN   the file is bound to no heap (all but CREATE and JOIN)
+ *                EINTR      a signal came; what was done so far stands and is reported
+ *                ENOMEM     the system (or the memory cgroup) is out of memory
+ * CREATE, JOIN   EISCONN    the file is bound already
+ * CREATE         EACCES     the file is open for reading only
+ *                ERANGE     limit below MOHEAP_LIMIT_MIN or above what the administrator allows
+ *                EDQUOT     the user has as many heaps as the administrator allows
+ * JOIN           EBADF      fd is not open
+ *                EINVAL     fd is no moheap file, or one that is bound to no heap
+ *                EACCES     this file is writable, the file it joins by is not
+ * CLONE          EMFILE, ENFILE   no file can be opened
+ * TYPE           EACCES     the client is read-only
+ *                EINVAL     name empty, not terminated or followed by rubbish; a payload, slot
+ *                           or field outside its bounds; a mirror not aligned to 8 bytes
+ *                EEXIST     the name is taken by a type of another layout
+ *                ENOSPC     MOHEAP_TYPES_MAX types exist
+ *                E2BIG      more than MOHEAP_FIELDS_MAX fields
+ * TYPE_INFO      ENOENT     no type has that id
+ * OBJECT         EINVAL, ESTALE   as for the operations below
+ * COLLECT        EINVAL     no such generation
+ *                EACCES     the client is read-only
+ * TUNE           EACCES     the client is read-only and set is not zero
+ *                ERANGE     a value outside its bounds
+ * CHECK          EPERM      the heap was created without MOHEAP_CREATE_DEBUG
+ *                EUCLEAN    an invariant of the heap is broken
+ * BATCH          EINVAL     count is zero
+ *                E2BIG      count is above MOHEAP_BATCH_MAX
+ *                ECANCELED  an operation failed and the batch stopped there: ops[done].error
+ *                           says why
+ * mmap           ENOTCONN   the file is bound to no heap
+ *                EINVAL     the mapping is private or reaches past the arena
+ *                EACCES     writable mapping of a read-only client, or an executable mapping
+ *
+ * An operation of a batch leaves its errno in moheap_op.error:
+ * any            EINVAL     no such operation or flag; a member it does not use is not zero; a
+ *                           ref that no heap ever gave out (none where an object is needed,
+ *                           even generation, granule outside the arena)
+ *                ESTALE     the object the ref named is gone
+ *                EACCES     the client is read-only and the operation changes the graph
+ *                EOVERFLOW  the object has MOHEAP_COUNT_MAX references
+ *                ENOMEM     the system (or the memory cgroup) is out of memory
+ *                EINTR      a signal came inside a long operation; its members say how far it
+ *                           came
+ *                EFAULT     a pointer does not lead to memory of the caller
+ * DROP           ENOENT     the client does not hold the object
+ * ALLOC          ENOENT     no type has that id
+ *                EINVAL     count zero; payload or slots given for a type that fixes them
+ *                E2BIG      count above MOHEAP_ALLOC_MAX, slots above MOHEAP_SLOTS_MAX, payload
+ *                           above MOHEAP_PAYLOAD_MAX
+ *                ENOSPC     the heap is at its limit, also after a collection
+ * STORE, LOAD, EXCHANGE, CMPXCHG, FILL, COPY, READ
+ *                ERANGE     the object has no such slot
+ * FILL, COPY, READ
+ *                EINVAL     count zero
+ * CMPXCHG        EAGAIN     the slot held something else: a says what
+ */
+#ifndef _UAPI_LINUX_MOHEAP_H
+#define _UAPI_LINUX_MOHEAP_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/* ---- Refs ---- */
+
+/*
+ * A ref names one object for all time: the generation is in bits 63..32, the granule in bits
+ * 31..0. Live objects have odd generations. Bit 63 tells that the block had an owner before:
+ * its payload holds whatever that left, and the library clears it; where bit 63 is clear,
+ * fresh payload reads as zero. 0 is no object.
+ */
+#define MOHEAP_REF_NONE		0ULL
+#define MOHEAP_REF_REUSED	0x8000000000000000ULL
+#define MOHEAP_GRANULE_SHIFT	4
+#define MOHEAP_GRANULE		16
+
+/* ---- Bounds ---- */
+
+#define MOHEAP_LIMIT_MIN	0x100000ULL	/* bytes a heap needs to be of use */
+#define MOHEAP_TYPES_MAX	65536
+#define MOHEAP_FIELDS_MAX	256
+#define MOHEAP_NAME_LEN		32		/* with its terminator */
+#define MOHEAP_BATCH_MAX	65536		/* operations in a batch */
+#define MOHEAP_ALLOC_MAX	0x100000	/* objects of one ALLOC */
+#define MOHEAP_SLOTS_MAX	0x10000000	/* slots of one object */
+#define MOHEAP_PAYLOAD_MAX	0x80000000U	/* payload bytes of one object */
+#define MOHEAP_COUNT_MAX	0x7fffffffU	/* references to one object */
+
+/* ---- Heaps and clients ---- */
+
+#define MOHEAP_CREATE_DEBUG	0x1	/* MOHEAP_IOC_CHECK is allowed */
+
+/**
+ * struct moheap_create - MOHEAP_IOC_CREATE: bind this file to a new heap
+ * @size: sizeof(struct moheap_create)
+ * @flags: MOHEAP_CREATE_*
+ * @limit: most bytes of kernel and payload memory together; 0 for the default. Out: the limit
+ * @arena_size: out: bytes that mmap may map
+ * @heap_id: out: a number for people and logs, unique until the module is unloaded
+ */
+struct moheap_create {
+	__u32 size;
+	__u32 flags;
+	__u64 limit;
+	__u64 arena_size;
+	__u64 heap_id;
+};
+
+/**
+ * struct moheap_join - MOHEAP_IOC_JOIN: bind this file to the heap of another
+ * @size: sizeof(struct moheap_join)
+ * @flags: 0
+ * @fd: a moheap file bound to a heap
+ * @reserved: 0
+ * @limit: out
+ * @arena_size: out
+ * @heap_id: out
+ */
+struct moheap_join {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 reserved;
+	__u64 limit;
+	__u64 arena_size;
+	__u64 heap_id;
+};
+
+#define MOHEAP_CLONE_CLOEXEC	0x1
+
+/**
+ * struct moheap_clone - MOHEAP_IOC_CLONE: a new client of this heap with the same holds
+ * @size: sizeof(struct moheap_clone)
+ * @flags: MOHEAP_CLONE_*
+ *
+ * The ioctl returns the new file descriptor, opened as this one is (read-only or not). Every
+ * object that this client holds throughout the call is held by the new one.
+ */
+struct moheap_clone {
+	__u32 size;
+	__u32 flags;
+};
+
+/* ---- Types ---- */
+
+#define MOHEAP_TYPE_VAR_PAYLOAD	0x1	/* each object says how many payload bytes */
+#define MOHEAP_TYPE_VAR_SLOTS	0x2	/* each object says how many slots */
+
+enum moheap_field_kind {
+	MOHEAP_FIELD_BYTES = 0,
+	MOHEAP_FIELD_INT = 1,
+	MOHEAP_FIELD_UINT = 2,
+	MOHEAP_FIELD_FLOAT = 3,
+	MOHEAP_FIELD_REF = 4,
+};
+
+/* The offset of a REF field that names slots but mirrors none. */
+#define MOHEAP_NO_MIRROR	0xffffffffU
+
+/**
+ * struct moheap_field - a named part of an object
+ * @kind: enum moheap_field_kind
+ * @width: bytes of one element; 8 for MOHEAP_FIELD_REF
+ * @count: elements; 0: as many as the (variable) payload or slots hold
+ * @offset: of the first element in the payload. For MOHEAP_FIELD_REF the library writes a copy
+ *	of each reference there, its mirror; MOHEAP_NO_MIRROR for none
+ * @slot: for MOHEAP_FIELD_REF the first slot, else 0
+ * @name: terminated; the rest zero; may be empty
+ *
+ * Fields are what tools and the library know of a type. The kernel keeps and compares them,
+ * and checks that they lie inside the object.
+ */
+struct moheap_field {
+	__u16 kind;
+	__u16 width;
+	__u32 count;
+	__u32 offset;
+	__u32 slot;
+	char name[MOHEAP_NAME_LEN];
+};
+
+/**
+ * struct moheap_type - MOHEAP_IOC_TYPE registers a type, MOHEAP_IOC_TYPE_INFO describes one
+ * @size: sizeof(struct moheap_type)
+ * @flags: MOHEAP_TYPE_*
+ * @id: TYPE: out. TYPE_INFO: in
+ * @slots: slots of each object; with MOHEAP_TYPE_VAR_SLOTS the least an object may have
+ * @payload: payload bytes of each object; with MOHEAP_TYPE_VAR_PAYLOAD the least
+ * @fields: pointer to an array of struct moheap_field
+ * @nfields: entries in @fields. TYPE_INFO: in: room in @fields, out: fields of the type
+ * @reserved: 0
+ * @name: terminated, not empty, the rest zero
+ *
+ * Registering the same name with the same layout gives the type that exists.
+ */
+struct moheap_type {
+	__u32 size;
+	__u32 flags;
+	__u32 id;
+	__u32 slots;
+	__u64 payload;
+	__u64 fields;
+	__u32 nfields;
+	__u32 reserved;
+	char name[MOHEAP_NAME_LEN];
+};
+
+/* ---- Batches ---- */
+
+/**
+ * enum moheap_op_code - what an operation does, and what it makes of the members of its
+ * struct moheap_op. Members not named must be zero.
+ *
+ * @MOHEAP_OP_ALLOC: make objects, each held by the client. index: type id; a: in: how many,
+ *	out: how many were made; b: payload bytes in bits 31..0 (of variable payload), slots in
+ *	bits 63..32 (of variable slots); ref: in: pointer to an array of a refs that is filled,
+ *	or 0 where a is 1: then out: the ref
+ * @MOHEAP_OP_HOLD: hold ref. Holding twice is holding once
+ * @MOHEAP_OP_DROP: hold ref no longer
+ * @MOHEAP_OP_STORE: slot index of ref refers to a from now on (or to nothing: a is 0)
+ * @MOHEAP_OP_LOAD: a: out: what slot index of ref refers to. MOHEAP_OP_F_HOLD: and hold it
+ * @MOHEAP_OP_EXCHANGE: as STORE; a: out: what the slot referred to before.
+ *	MOHEAP_OP_F_HOLD: and hold that
+ * @MOHEAP_OP_CMPXCHG: slot index of ref refers to b if it referred to a. Otherwise EAGAIN, and
+ *	a: out: what it refers to
+ * @MOHEAP_OP_FILL: b slots of ref from index on refer to a. b: out: slots filled
+ * @MOHEAP_OP_COPY: slots of ref from index on refer to what slots of a refer to. b: first slot
+ *	of a in bits 31..0, how many in bits 63..32; out: how many were copied. As memmove where
+ *	ref and a are the same. Slots change one by one
+ * @MOHEAP_OP_READ: the refs in slots of ref from index on, as LOAD without hold. a: pointer to
+ *	an array; b: how many; out: how many were read
+ */
+enum moheap_op_code {
+	MOHEAP_OP_ALLOC = 1,
+	MOHEAP_OP_HOLD = 2,
+	MOHEAP_OP_DROP = 3,
+	MOHEAP_OP_STORE = 4,
+	MOHEAP_OP_LOAD = 5,
+	MOHEAP_OP_EXCHANGE = 6,
+	MOHEAP_OP_CMPXCHG = 7,
+	MOHEAP_OP_FILL = 8,
+	MOHEAP_OP_COPY = 9,
+	MOHEAP_OP_READ = 10,
+};
+
+#define MOHEAP_OP_F_HOLD	0x1
+
+/**
+ * struct moheap_op - one operation of a batch
+ * @code: enum moheap_op_code
+ * @flags: MOHEAP_OP_F_*
+ * @error: out: 0 or a negative errno
+ * @index: slot index, or type id
+ * @ref: the object worked on
+ * @a: see enum moheap_op_code
+ * @b: see enum moheap_op_code
+ */
+struct moheap_op {
+	__u8 code;
+	__u8 flags;
+	__s16 error;
+	__u32 index;
+	__u64 ref;
+	__u64 a;
+	__u64 b;
+};
+
+#define MOHEAP_BATCH_CONTINUE	0x1	/* go on after an operation that failed */
+
+/**
+ * struct moheap_batch - MOHEAP_IOC_BATCH: do operations in order
+ * @size: sizeof(struct moheap_batch)
+ * @flags: MOHEAP_BATCH_*
+ * @ops: pointer to an array of struct moheap_op
+ * @count: entries in @ops
+ * @done: out: operations that were carried out (with MOHEAP_BATCH_CONTINUE: or failed)
+ *
+ * Not a transaction: others see every operation as it is done. Without
+ * MOHEAP_BATCH_CONTINUE the first that fails ends the batch with ECANCELED. After EINTR the
+ * operations from @done on can be handed in again. Should writing results back fail with
+ * EFAULT, objects that the caller could not be told of are dropped again.
+ */
+struct moheap_batch {
+	__u32 size;
+	__u32 flags;
+	__u64 ops;
+	__u32 count;
+	__u32 done;
+};
+
+/* ---- Objects, collection, statistics ---- */
+
+#define MOHEAP_OBJECT_HELD	0x1	/* by the asking client */
+#define MOHEAP_OBJECT_CANDIDATE	0x2	/* its count fell: the collector will look at it */
+
+/**
+ * struct moheap_object - MOHEAP_IOC_OBJECT: what is known of one object
+ * @size: sizeof(struct moheap_object)
+ * @flags: out: MOHEAP_OBJECT_*
+ * @ref: in
+ * @type: out: type id
+ * @count: out: references to it: slots, and one for each client that holds it
+ * @slots: out
+ * @reserved: 0
+ * @payload: out: payload bytes it may use (its block)
+ * @header_bytes: out: kernel memory of its header, inline slots included
+ * @slot_bytes: out: kernel memory of slots kept apart from the header
+ */
+struct moheap_object {
+	__u32 size;
+	__u32 flags;
+	__u64 ref;
+	__u32 type;
+	__u32 count;
+	__u32 slots;
+	__u32 reserved;
+	__u64 payload;
+	__u64 header_bytes;
+	__u64 slot_bytes;
+};
+
+/* Generations of a collection, as Python's gc.collect(generation) */
+#define MOHEAP_COLLECT_LOCAL	0	/* one local pass */
+#define MOHEAP_COLLECT_LOCAL_ALL 1	/* local passes until no candidate is left */
+#define MOHEAP_COLLECT_FULL	2	/* everything that is unreachable now */
+
+/**
+ * struct moheap_collect - MOHEAP_IOC_COLLECT: collect now, and return when it is done
+ * @size: sizeof(struct moheap_collect)
+ * @flags: 0
+ * @generation: MOHEAP_COLLECT_*
+ * @reserved: 0
+ * @unreachable: out: objects in cycles that this collection found and freed
+ */
+struct moheap_collect {
+	__u32 size;
+	__u32 flags;
+	__u32 generation;
+	__u32 reserved;
+	__u64 unreachable;
+};
+
+/**
+ * struct moheap_stat - MOHEAP_IOC_STAT: figures of the heap
+ * @size: sizeof(struct moheap_stat)
+ * @flags: 0
+ * @heap_id: its number
+ * @limit: most bytes it may use
+ * @arena_size: bytes of address space for payload
+ * @kernel_bytes: headers, slots, pools, hold bits, tables
+ * @arena_bytes: payload memory reserved
+ * @objects: alive
+ * @pools: pools
+ * @types: types registered
+ * @clients: open files bound to it
+ * @allocated: objects ever made
+ * @freed_count: objects freed by reference counts
+ * @freed_local: objects in cycles freed by local passes
+ * @freed_trace: objects in cycles freed by traces
+ * @pending: dead objects whose slots the collector has yet to clear
+ * @candidates: objects the local pass has yet to look at
+ * @escaped: candidates too large for a local pass, waiting for a trace
+ * @local_passes: local passes run
+ * @local_visits: objects they visited
+ * @local_escapes: candidates that ever escaped
+ * @traces: traces finished
+ * @trace_visits: objects they marked
+ * @collector_ns: time spent collecting, whoever did it
+ * @longest_step_ns: longest time the collector kept everyone else out
+ * @trace_ns: time spent in traces
+ * @local_ns: time spent in local passes
+ * @reap_ns: time the collector spent on dead objects left to it
+ */
+struct moheap_stat {
+	__u32 size;
+	__u32 flags;
+	__u64 heap_id;
+	__u64 limit;
+	__u64 arena_size;
+	__u64 kernel_bytes;
+	__u64 arena_bytes;
+	__u64 objects;
+	__u64 pools;
+	__u64 types;
+	__u64 clients;
+	__u64 allocated;
+	__u64 freed_count;
+	__u64 freed_local;
+	__u64 freed_trace;
+	__u64 pending;
+	__u64 candidates;
+	__u64 escaped;
+	__u64 local_passes;
+	__u64 local_visits;
+	__u64 local_escapes;
+	__u64 traces;
+	__u64 trace_visits;
+	__u64 collector_ns;
+	__u64 longest_step_ns;
+	__u64 trace_ns;
+	__u64 local_ns;
+	__u64 reap_ns;
+};
+
+/* Members of struct moheap_tune, for its @set */
+#define MOHEAP_TUNE_BUDGET	0x1
+#define MOHEAP_TUNE_THRESHOLD	0x2
+#define MOHEAP_TUNE_GROWTH	0x4
+#define MOHEAP_TUNE_IDLE	0x8
+#define MOHEAP_TUNE_ENABLED	0x10
+
+#define MOHEAP_BUDGET_MAX	1024
+
+/**
+ * struct moheap_tune - MOHEAP_IOC_TUNE: read, and set, what drives the collector
+ * @size: sizeof(struct moheap_tune)
+ * @set: MOHEAP_TUNE_*: the members to set first. All are written back
+ * @budget: visits of one local pass, 1 to MOHEAP_BUDGET_MAX
+ * @threshold: candidates that wake the collector at once, 1 or more
+ * @growth: percent of the live objects that may be made before an escaped candidate starts
+ *	a trace, 1 to 1000
+ * @idle_ms: how long candidates may wait for more of them, 1 to 60000
+ * @enabled: 0: the collector acts only on request and at the limit
+ * @reserved: 0
+ */
+struct moheap_tune {
+	__u32 size;
+	__u32 set;
+	__u32 budget;
+	__u32 threshold;
+	__u32 growth;
+	__u32 idle_ms;
+	__u32 enabled;
+	__u32 reserved;
+};
+
+/* ---- The ioctls ---- */
+
+#define MOHEAP_IOC_MAGIC	0xbd
+
+#define MOHEAP_IOC_CREATE	_IOWR(MOHEAP_IOC_MAGIC, 0x00, struct moheap_create)
+#define MOHEAP_IOC_JOIN		_IOWR(MOHEAP_IOC_MAGIC, 0x01, struct moheap_join)
+#define MOHEAP_IOC_CLONE	_IOW(MOHEAP_IOC_MAGIC, 0x02, struct moheap_clone)
+#define MOHEAP_IOC_TYPE		_IOWR(MOHEAP_IOC_MAGIC, 0x03, struct moheap_type)
+#define MOHEAP_IOC_TYPE_INFO	_IOWR(MOHEAP_IOC_MAGIC, 0x04, struct moheap_type)
+#define MOHEAP_IOC_BATCH	_IOWR(MOHEAP_IOC_MAGIC, 0x05, struct moheap_batch)
+#define MOHEAP_IOC_OBJECT	_IOWR(MOHEAP_IOC_MAGIC, 0x06, struct moheap_object)
+#define MOHEAP_IOC_COLLECT	_IOWR(MOHEAP_IOC_MAGIC, 0x07, struct moheap_collect)
+#define MOHEAP_IOC_STAT		_IOWR(MOHEAP_IOC_MAGIC, 0x08, struct moheap_stat)
+#define MOHEAP_IOC_TUNE		_IOWR(MOHEAP_IOC_MAGIC, 0x09, struct moheap_tune)
+#define MOHEAP_IOC_CHECK	_IO(MOHEAP_IOC_MAGIC, 0x0a)
+
+#endif /* _UAPI_LINUX_MOHEAP_H */
