@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The invariants of a heap, recounted from scratch.
+ *
+ * With everybody kept out, every count must be what the slots and hold bits add up to, every
+ * bitmap must agree with the words, and nothing may be lost. Tests call this after all they do;
+ * programs can on heaps created with MOHEAP_CREATE_DEBUG. It is the one place where the
+ * exclusive gate is held for as long as the heap is large.
+ *
+ * What a trace under way does to the counts is known: the object whose slots it follows, and the
+ * one it clears, have a pin each.
+ */
+#include "internal.h"
+
+struct mh_check {
+	struct mh_heap *heap;
+	u64 live;
+	u64 candidates;
+	bool broken;
+};
+
+static __printf(3, 4) void mh_expect(struct mh_check *check, bool fine, const char *fmt, ...)
+{
+	struct va_format vaf = { .fmt = fmt };
+	va_list args;
+
+	if (fine)
+		return;
+	check->broken = true;
+	va_start(args, fmt);
+	vaf.va = &args;
+	pr_info_ratelimited("moheap: heap %llu: %pV\n", check->heap->id, &vaf);
+	va_end(args);
+}
+
+static void mh_check_end(struct mh_heap *heap)
+{
+	struct mh_pool *pool;
+	unsigned long id;
+
+	xa_for_each(&heap->pools, id, pool) {
+		kvfree(pool->check);
+		pool->check = NULL;
+	}
+}
+
+static int mh_check_begin(struct mh_heap *heap)
+{
+	struct mh_pool *pool;
+	unsigned long id;
+
+	xa_for_each(&heap->pools, id, pool) {
+		pool->check = kvcalloc(pool->nblocks, sizeof(u32), MH_GFP);
+		if (!pool->check) {
+			mh_check_end(heap);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+static void mh_check_slots(struct mh_check *check, const struct mh_obj *o)
+{
+	struct mh_obj target;
+	u32 nslots, i;
+	u32 *slots = mh_slots(o, &nslots);
+
+	for (i = 0; i < nslots; i++) {
+		if (!slots[i])
+			continue;
+		mh_expect(check, !mh_pool_find(check->heap, slots[i], &target),
+			  "slot %u of %#x leads nowhere (%#x)", i, mh_granule(o), slots[i]);
+		if (!check->broken)
+			target.pool->check[target.idx]++;
+	}
+}
+
+static void mh_check_holds(struct mh_pool *pool)
+{
+	struct mh_holds *holds;
+	unsigned long idx;
+
+	hlist_for_each_entry(holds, &pool->holders, node)
+		for_each_set_bit(idx, holds->bits, pool->nblocks)
+			pool->check[idx]++;
+}
+
+/* Add up what refers to what. */
+static void mh_check_references(struct mh_check *check)
+{
+	struct mh_collect *c = check->heap->collect;
+	struct mh_pool *pool;
+	struct mh_obj o;
+	unsigned long id;
+
+	xa_for_each(&check->heap->pools, id, pool) {
+		mh_check_holds(pool);
+		for (o.pool = pool, o.idx = 0; o.idx < pool->nblocks; o.idx++) {
+			o.header = mh_header(pool, o.idx);
+			mh_check_slots(check, &o);
+		}
+	}
+	if (c->following.pool)
+		c->following.pool->check[c->following.idx]++;
+	if (c->condemned.pool)
+		c->condemned.pool->check[c->condemned.idx]++;
+}
+
+static u32 mh_check_dead(struct mh_check *check)
+{
+	u32 granule = check->heap->dead.first;
+	struct mh_obj o;
+	u32 n = 0;
+
+	while (granule && !check->broken) {
+		mh_expect(check, !mh_pool_find(check->heap, granule, &o),
+			  "dead object nowhere (%#x)", granule);
+		if (check->broken)
+			break;
+		mh_expect(check, !o.pool->check[o.idx], "dead object %#x is referred to",
+			  granule);
+		granule = mh_count(atomic64_read(&o.header->word));
+		/* Its word is a link, not a count: do not compare it below. */
+		o.pool->check[o.idx] = U32_MAX;
+		n++;
+	}
+	return n;
+}
+
+/* @unused counts blocks that are neither free nor anything else. */
+static void mh_check_object(struct mh_check *check, const struct mh_obj *o, u32 *unused)
+{
+	u64 word = atomic64_read(&o->header->word);
+	u32 found = o->pool->check[o->idx];
+	bool free = mh_test(o, MH_FREE);
+
+	mh_expect(check, !mh_test(o, MH_TRIAL), "trial bit left on %#x", mh_granule(o));
+	if (found == U32_MAX) {
+		mh_expect(check, !free && !mh_alive(word), "dead object %#x: free or alive",
+			  mh_granule(o));
+		return;
+	}
+	mh_expect(check, mh_count(word) == found, "count of %#x is %u, should be %u",
+		  mh_granule(o), mh_count(word), found);
+	if (free)
+		mh_expect(check, !mh_alive(word), "free block %#x is alive", mh_granule(o));
+	else if (!found && !mh_alive(word))
+		(*unused)++;
+	if (mh_alive(word)) {
+		mh_expect(check, found, "object %#x is alive without a reference",
+			  mh_granule(o));
+		check->live++;
+	}
+}
+
+static void mh_check_pool(struct mh_check *check, struct mh_pool *pool)
+{
+	u32 nfree = bitmap_weight(mh_map(pool, MH_FREE), pool->nblocks);
+	u32 ncand = bitmap_weight(mh_map(pool, MH_CAND), pool->nblocks);
+	struct mh_obj o = { .pool = pool };
+	u32 unused = 0;
+
+	check->candidates += ncand;
+	mh_expect(check, !ncand || test_bit(MH_QUEUED_CAND, &pool->queued),
+		  "pool %u has candidates and is not queued", pool->id);
+	mh_expect(check, nfree == atomic_read(&pool->nfree), "pool %u: %u free blocks, not %u",
+		  pool->id, nfree, atomic_read(&pool->nfree));
+	mh_expect(check, pool->state != MH_POOL_FULL || !nfree, "pool %u is not full", pool->id);
+	mh_expect(check, pool->state != MH_POOL_PARTIAL || nfree, "pool %u is full", pool->id);
+	mh_expect(check, pool->state != MH_POOL_EMPTY || nfree == pool->nblocks,
+		  "pool %u is not empty", pool->id);
+	for (o.idx = 0; o.idx < pool->nblocks; o.idx++) {
+		o.header = mh_header(pool, o.idx);
+		mh_check_object(check, &o, &unused);
+	}
+	mh_expect(check, unused == atomic_read(&pool->nretired), "pool %u: %u blocks lost",
+		  pool->id, unused - atomic_read(&pool->nretired));
+}
+
+static void mh_check_figures(struct mh_check *check)
+{
+	struct mh_heap *heap = check->heap;
+	struct mh_counters sum;
+	u32 ndead;
+
+	mh_counters_sum(heap, &sum);
+	mh_expect(check, check->live == mh_counters_live(&sum), "%llu objects alive, not %llu",
+		  check->live, mh_counters_live(&sum));
+	ndead = atomic_read(&heap->ndead);
+	mh_expect(check, ndead == heap->dead.n, "%u dead objects, not %u", ndead, heap->dead.n);
+	mh_expect(check, check->candidates == atomic_read(&heap->ncand),
+		  "%llu candidates, not %d", check->candidates, atomic_read(&heap->ncand));
+}
+
+static void mh_check_all(struct mh_check *check)
+{
+	struct mh_pool *pool;
+	unsigned long id;
+	u32 ndead;
+
+	mh_check_references(check);
+	ndead = mh_check_dead(check);
+	mh_expect(check, ndead == check->heap->dead.n, "%u dead objects listed, not %u", ndead,
+		  check->heap->dead.n);
+	xa_for_each(&check->heap->pools, id, pool)
+		mh_check_pool(check, pool);
+	mh_check_figures(check);
+}
+
+/**
+ * mh_heap_check() - are all invariants of a heap intact?
+ * @heap: the heap; no lock may be held
+ *
+ * Return: 0, -EUCLEAN (the log says what is broken), -ENOMEM, or -EINTR.
+ */
+int mh_heap_check(struct mh_heap *heap)
+{
+	struct mh_check check = { .heap = heap };
+	int err;
+
+	if (mutex_lock_interruptible(&heap->collect_lock))
+		return -EINTR;
+	mutex_lock(&heap->lock);
+	down_write(&heap->gate);
+	err = mh_check_begin(heap);
+	if (!err) {
+		mh_check_all(&check);
+		mh_check_end(heap);
+		err = check.broken ? -EUCLEAN : 0;
+	}
+	up_write(&heap->gate);
+	mutex_unlock(&heap->lock);
+	mutex_unlock(&heap->collect_lock);
+	/* Those who could not start the collector meanwhile left that to us. */
+	mh_collector_kick(heap);
+	return err;
+}

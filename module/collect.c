@@ -1,0 +1,710 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The collector: local passes, the thread, and when which of its work is due.
+ *
+ * Reference counts free everything but cycles. For those there are two ways. A local pass looks
+ * at candidates (object.c) and at what they reach, within a budget; it finds small garbage at a
+ * cost that does not depend on the heap. What exceeds the budget *escapes*, and waits for a
+ * trace of the whole heap (trace.c). Besides, the collector reaps the dead that operations left
+ * to it, and gives empty pools back.
+ *
+ * The local pass is trial deletion (Bacon, Rajan 2001, with the trial on the real counts, as
+ * nobody can look). Under the exclusive gate, from a candidate:
+ *
+ *	subtract	visit what it reaches; for each slot of a visited object, take one off the
+ *			count of the target. What is left of a count are references from outside
+ *	restore		whatever has a count left is alive, and so is all that it reaches: put back
+ *			what was taken through its slots
+ *	free		the others had references only from each other
+ *
+ * Objects without slots are in no cycle: they are neither visited nor subtracted, and lose their
+ * references like any other when a garbage object goes. An escape puts back what was taken.
+ * The visited are in an array of the budget's length and have their MH_TRIAL bit set; nothing is
+ * allocated. The pass is correct whatever the phase of a trace: it frees only what nothing else
+ * refers to, and that a marked object is freed does not matter to the trace.
+ *
+ * Local passes must earn their keep: collect->credit pays for visits. It grows with every
+ * object freed and every candidate looked at, and when it is used up (a tree with parent
+ * pointers, whose nodes reach all of it) candidates escape unvisited, until the next trace.
+ *
+ * A trace is due when candidates have escaped, and the program has made a quarter as many
+ * objects as were alive after the last trace, or the pause since is four times what that took.
+ * So garbage that waits for a trace is never more than that quarter plus MH_TRACE_MIN once the
+ * collector has its share of a processor, and a quiet heap ends clean.
+ *
+ * heap->collect_lock is held by whoever does any of this: the thread, or a process that asked
+ * for a collection or is short of memory. All state is in struct mh_collect, so each goes on
+ * where the other left off. The thread is made when there is first something to do, runs in the
+ * cgroups of the process that created the heap, and sleeps without a timer when all is done.
+ */
+#include <linux/cgroup.h>
+#include <linux/kthread.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+
+#include "internal.h"
+#include "tracepoints.h"
+
+/* Objects made before growth alone may start a trace: tracing less is not worth the steps. */
+#define MH_TRACE_MIN	4096
+
+/* Slots that a local pass may look at for each object it may visit. */
+#define MH_EDGES	8
+
+/* Visits a heap may spend in advance, and what it gets back. */
+#define MH_CREDIT_MAX		65536
+#define MH_CREDIT_CANDIDATE	1
+#define MH_CREDIT_FREED		8
+
+static const struct moheap_tune mh_tune_default = {
+	.size = sizeof(struct moheap_tune),
+	.budget = MOHEAP_BUDGET_MAX,
+	.threshold = 512,
+	.growth = 25,
+	.idle_ms = 20,
+	.enabled = 1,
+};
+
+/**
+ * mh_collector_init() - everything the collector will need
+ * @heap: a new heap
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int mh_collector_init(struct mh_heap *heap)
+{
+	mutex_init(&heap->collect_lock);
+	init_waitqueue_head(&heap->wait);
+	heap->tune = mh_tune_default;
+	heap->collect = kvzalloc(sizeof(*heap->collect), MH_GFP);
+	if (!heap->collect)
+		return -ENOMEM;
+	heap->collect->credit = MH_CREDIT_MAX;
+	heap->creator = get_task_struct(current);
+	return 0;
+}
+
+/**
+ * mh_collector_destroy() - stop the thread and free its state
+ * @heap: a heap that nobody can reach
+ */
+void mh_collector_destroy(struct mh_heap *heap)
+{
+	if (heap->thread)
+		kthread_stop(heap->thread);
+	put_task_struct(heap->creator);
+	kvfree(heap->collect);
+}
+
+/**
+ * mh_gate_exclusive() - keep everybody out of the graph
+ * @heap: the heap
+ * @since: out: for mh_gate_release()
+ */
+void mh_gate_exclusive(struct mh_heap *heap, u64 *since)
+{
+	down_write(&heap->gate);
+	*since = ktime_get_ns();
+}
+
+/**
+ * mh_gate_release() - end of a step under the exclusive gate
+ * @heap: the heap
+ * @since: from mh_gate_exclusive()
+ */
+void mh_gate_release(struct mh_heap *heap, u64 since)
+{
+	u64 ns = ktime_get_ns() - since;
+
+	if (ns > heap->collect->stat.longest_step_ns)
+		WRITE_ONCE(heap->collect->stat.longest_step_ns, ns);
+	up_write(&heap->gate);
+}
+
+/**
+ * mh_collector_stat() - the collector's own figures
+ * @heap: the heap
+ * @stat: out
+ */
+void mh_collector_stat(struct mh_heap *heap, struct moheap_stat *stat)
+{
+	/* Single figures are whole; that they may be of different moments is all right. */
+	data_race(*stat = heap->collect->stat);
+}
+
+/* ---- Local pass ---- */
+
+struct mh_local {
+	struct mh_heap *heap;
+	struct mh_collect *c;
+	u32 budget;
+	u32 n;		/* visited */
+	u32 edges;	/* slots that may still be looked at */
+	u32 freed;
+	u32 cost;
+	struct mh_dead dead;
+};
+
+/* The gate is exclusive: nobody else touches the word. */
+static u32 mh_count_add(const struct mh_obj *o, int n)
+{
+	u64 word = atomic64_read(&o->header->word) + n;
+
+	atomic64_set(&o->header->word, word);
+	return mh_count(word);
+}
+
+/* Note an object as visited. Return false if that exceeds the budget. */
+static bool mh_local_visit(struct mh_local *l, const struct mh_obj *o)
+{
+	if (mh_test(o, MH_TRIAL))
+		return true;
+	if (l->n == l->budget)
+		return false;
+	__set_bit(o->idx, mh_map(o->pool, MH_TRIAL));
+	l->c->visited[l->n++] = *o;
+	return true;
+}
+
+/* What a slot refers to, unless that is in no cycle anyway. */
+static bool mh_local_target(struct mh_local *l, u32 granule, struct mh_obj *target)
+{
+	if (!granule || WARN_ON_ONCE(mh_pool_find(l->heap, granule, target)))
+		return false;
+	return !mh_is_leaf(target);
+}
+
+/* Put back what was taken through the first @end slots of an object. */
+static void mh_local_undo_object(struct mh_local *l, const struct mh_obj *o, u32 end)
+{
+	struct mh_obj target;
+	u32 nslots, i;
+	u32 *slots = mh_slots(o, &nslots);
+
+	for (i = 0; i < min(end, nslots); i++)
+		if (mh_local_target(l, slots[i], &target))
+			mh_count_add(&target, 1);
+}
+
+static void mh_local_undo(struct mh_local *l, u32 last, u32 end)
+{
+	struct mh_obj *o = l->c->visited;
+	u32 i;
+
+	for (i = 0; i <= last; i++)
+		mh_local_undo_object(l, &o[i], i < last ? U32_MAX : end);
+	for (i = 0; i < l->n; i++)
+		__clear_bit(o[i].idx, mh_map(o[i].pool, MH_TRIAL));
+}
+
+/* Return the slots taken, all of them unless the budget ran out. */
+static u32 mh_local_subtract_object(struct mh_local *l, const struct mh_obj *o, bool *within)
+{
+	struct mh_obj target;
+	u32 nslots, i;
+	u32 *slots = mh_slots(o, &nslots);
+
+	*within = nslots <= l->edges;
+	if (!*within)
+		return 0;
+	l->edges -= nslots;
+	for (i = 0; i < nslots; i++) {
+		if (!mh_local_target(l, slots[i], &target))
+			continue;
+		*within = mh_local_visit(l, &target);
+		if (!*within)
+			break;
+		mh_count_add(&target, -1);
+	}
+	return i;
+}
+
+/* Return false if the candidate escaped; everything is as it was then. */
+static bool mh_local_subtract(struct mh_local *l)
+{
+	bool within;
+	u32 i, end;
+
+	for (i = 0; i < l->n; i++) {
+		/* A copy: the array grows below. */
+		struct mh_obj o = l->c->visited[i];
+
+		end = mh_local_subtract_object(l, &o, &within);
+		if (!within) {
+			mh_local_undo(l, i, end);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* @o is alive: so is all that it reaches. */
+static void mh_local_restore(struct mh_local *l, const struct mh_obj *o)
+{
+	struct mh_obj target;
+	u32 nslots, i, top = 0;
+	u32 *slots;
+
+	__clear_bit(o->idx, mh_map(o->pool, MH_TRIAL));
+	l->c->stack[top++] = *o;
+	while (top) {
+		slots = mh_slots(&l->c->stack[--top], &nslots);
+		for (i = 0; i < nslots; i++) {
+			if (!mh_local_target(l, slots[i], &target))
+				continue;
+			mh_count_add(&target, 1);
+			if (__test_and_clear_bit(target.idx, mh_map(target.pool, MH_TRIAL)))
+				l->c->stack[top++] = target;
+		}
+	}
+}
+
+/* Clear the slots of a garbage object. Only leaves still count what these were. */
+static void mh_local_cut(struct mh_local *l, const struct mh_obj *o)
+{
+	struct mh_obj target;
+	u32 nslots, i;
+	u32 *slots = mh_slots(o, &nslots);
+
+	for (i = 0; i < nslots; i++) {
+		if (!slots[i])
+			continue;
+		if (!mh_local_target(l, slots[i], &target))
+			mh_put(l->heap, &target, 1, &l->dead);
+		slots[i] = 0;
+	}
+}
+
+/* What still has its MH_TRIAL bit is garbage. */
+static void mh_local_free(struct mh_local *l)
+{
+	struct mh_obj *o = l->c->visited, *end = o + l->n;
+	u32 gen;
+
+	for (; o < end; o++) {
+		if (!__test_and_clear_bit(o->idx, mh_map(o->pool, MH_TRIAL)))
+			continue;
+		mh_local_cut(l, o);
+		gen = mh_gen_after(mh_gen(atomic64_read(&o->header->word)));
+		mh_object_release(l->heap, o, gen);
+		l->freed++;
+	}
+}
+
+static bool mh_local_trial(struct mh_local *l, const struct mh_obj *candidate)
+{
+	struct mh_obj *o = l->c->visited;
+	u32 i;
+
+	l->n = 0;
+	l->edges = l->budget * MH_EDGES;
+	mh_local_visit(l, candidate);
+	if (!mh_local_subtract(l))
+		return false;
+	for (i = 0; i < l->n; i++)
+		if (mh_test(&o[i], MH_TRIAL) && mh_count(atomic64_read(&o[i].header->word)))
+			mh_local_restore(l, &o[i]);
+	mh_local_free(l);
+	return true;
+}
+
+static bool mh_cand_queued(struct mh_heap *heap)
+{
+	return heap->collect->cand_pool || !llist_empty(&heap->cand);
+}
+
+/*
+ * The next candidate, as long as the pass may go on. A pool without candidates leaves the
+ * queue: nobody can add one, for the gate is exclusive.
+ */
+static bool mh_next_candidate(struct mh_local *l, struct mh_obj *o)
+{
+	struct mh_collect *c = l->c;
+
+	while (l->cost < l->budget && mh_cand_queued(l->heap)) {
+		l->cost++;
+		if (!c->cand_pool)
+			c->cand_pool = llist_entry(llist_del_first(&l->heap->cand),
+						   struct mh_pool, cand_node);
+		o->pool = c->cand_pool;
+		o->idx = find_first_bit(mh_map(o->pool, MH_CAND), o->pool->nblocks);
+		if (o->idx < o->pool->nblocks) {
+			clear_bit(o->idx, mh_map(o->pool, MH_CAND));
+			atomic_dec(&l->heap->ncand);
+			o->header = mh_header(o->pool, o->idx);
+			return true;
+		}
+		clear_bit(MH_QUEUED_CAND, &o->pool->queued);
+		c->cand_pool = NULL;
+	}
+	return false;
+}
+
+/* Dead, condemned or free blocks may have kept their bit. */
+static bool mh_candidate_lives(struct mh_heap *heap, const struct mh_obj *o)
+{
+	u64 word = atomic64_read(&o->header->word);
+
+	if (!mh_alive(word) || !mh_count(word))
+		return false;
+	return heap->phase != MH_SWEEPING || mh_test(o, MH_MARK);
+}
+
+static void mh_local_candidate(struct mh_local *l, const struct mh_obj *o)
+{
+	struct mh_collect *c = l->c;
+
+	l->n = 0;
+	if (c->credit > 0 && mh_local_trial(l, o)) {
+		l->cost += l->n;
+		return;
+	}
+	l->cost += l->n;
+	c->stat.local_escapes++;
+	atomic_inc(&l->heap->escaped);
+}
+
+static void mh_local_account(struct mh_local *l, u32 candidates, u64 escapes)
+{
+	struct mh_collect *c = l->c;
+
+	c->credit += (s64)candidates * MH_CREDIT_CANDIDATE + (s64)l->freed * MH_CREDIT_FREED;
+	c->credit = min_t(s64, c->credit - l->cost, MH_CREDIT_MAX);
+	c->stat.local_passes++;
+	c->stat.local_visits += l->cost;
+	this_cpu_add(l->heap->counters->freed_local, l->freed);
+	trace_moheap_local_pass(l->heap, l->cost, l->freed, c->stat.local_escapes - escapes);
+}
+
+/**
+ * mh_local_pass() - one local pass
+ * @heap: the heap; caller holds heap->collect_lock and not the gate
+ *
+ * Return: true if candidates are left.
+ */
+static bool mh_local_pass(struct mh_heap *heap)
+{
+	struct mh_local l = { .heap = heap, .c = heap->collect, .budget = heap->tune.budget };
+	u64 escapes = l.c->stat.local_escapes;
+	struct mh_obj o;
+	u32 candidates = 0;
+	bool more;
+	u64 since;
+
+	lockdep_assert_held(&heap->collect_lock);
+	mh_gate_exclusive(heap, &since);
+	while (mh_next_candidate(&l, &o)) {
+		candidates++;
+		if (mh_candidate_lives(heap, &o))
+			mh_local_candidate(&l, &o);
+	}
+	more = mh_cand_queued(heap);
+	mh_reap(heap, &l.dead, MH_REAP_INLINE);
+	mh_local_account(&l, candidates, escapes);
+	l.c->stat.local_ns += ktime_get_ns() - since;
+	mh_gate_release(heap, since);
+	return more;
+}
+
+/* ---- What is due, and doing it ---- */
+
+static void mh_timed_reap(struct mh_heap *heap)
+{
+	u64 since = ktime_get_ns();
+	bool more = true;
+
+	while (more) {
+		down_read(&heap->gate);
+		more = mh_reap_step(heap, MH_REAP_STEP);
+		up_read(&heap->gate);
+		cond_resched();
+	}
+	heap->collect->stat.reap_ns += ktime_get_ns() - since;
+}
+
+static bool mh_timed_trace_step(struct mh_heap *heap)
+{
+	u64 since = ktime_get_ns();
+	bool done = mh_trace_step(heap);
+
+	heap->collect->stat.trace_ns += ktime_get_ns() - since;
+	if (done)
+		heap->collect->credit = MH_CREDIT_MAX;
+	return done;
+}
+
+/* Everything dead is freed, including what operations under way were about to leave. */
+static void mh_reap_all(struct mh_heap *heap)
+{
+	bool done;
+	u64 since;
+
+	do {
+		mh_timed_reap(heap);
+		mh_gate_exclusive(heap, &since);
+		done = !atomic_read(&heap->ndead);
+		mh_gate_release(heap, since);
+	} while (!done);
+}
+
+/* Jiffies until a trace is due: 0 for now, MAX_SCHEDULE_TIMEOUT for not at all. */
+static long mh_trace_due(struct mh_heap *heap)
+{
+	struct mh_collect *c = heap->collect;
+	struct mh_counters sum;
+	unsigned long pause;
+	u64 grown;
+
+	if (heap->phase != MH_IDLE)
+		return 0;
+	if (!atomic_read(&heap->escaped) || !heap->tune.enabled)
+		return MAX_SCHEDULE_TIMEOUT;
+	mh_counters_sum(heap, &sum);
+	grown = sum.allocated - c->allocated;
+	if (grown >= MH_TRACE_MIN && grown * 100 >= c->live * heap->tune.growth)
+		return 0;
+	pause = c->ended + 4 * c->lasted + msecs_to_jiffies(heap->tune.idle_ms);
+	return time_after_eq(jiffies, pause) ? 0 : (long)(pause - jiffies);
+}
+
+/*
+ * Everything that is due. Mutators must not outrun the collector, so the dead are reaped and
+ * local passes run between the steps of a trace.
+ */
+static void mh_collector_round(struct mh_heap *heap)
+{
+	bool tracing;
+
+	lockdep_assert_held(&heap->collect_lock);
+	do {
+		if (atomic_read(&heap->ndead))
+			mh_timed_reap(heap);
+		if (heap->tune.enabled && mh_cand_queued(heap))
+			while (!kthread_should_stop() && mh_local_pass(heap))
+				cond_resched();
+		if (heap->phase == MH_IDLE && !mh_trace_due(heap))
+			mh_trace_begin(heap);
+		tracing = heap->phase != MH_IDLE && !mh_timed_trace_step(heap);
+		cond_resched();
+	} while (!kthread_should_stop() && (tracing || atomic_read(&heap->ndead)));
+	while (mh_trim_step(heap))
+		cond_resched();
+}
+
+/* ---- The thread ---- */
+
+static bool mh_urgent(struct mh_heap *heap)
+{
+	return atomic_read(&heap->ndead) || !llist_empty(&heap->trim) ||
+	       atomic_read(&heap->ncand) >= READ_ONCE(heap->tune.threshold);
+}
+
+static bool mh_work_waits(struct mh_heap *heap)
+{
+	if (atomic_read(&heap->ndead) || !llist_empty(&heap->trim) ||
+	    READ_ONCE(heap->phase) != MH_IDLE)
+		return true;
+	return READ_ONCE(heap->tune.enabled) && atomic_read(&heap->ncand);
+}
+
+static int mh_collector_thread(void *data)
+{
+	struct mh_heap *heap = data;
+	long timeout = MAX_SCHEDULE_TIMEOUT;
+
+	while (!kthread_should_stop()) {
+		wait_event_idle_timeout(heap->wait,
+					kthread_should_stop() || mh_work_waits(heap), timeout);
+		/* A few candidates may wait for more of them. */
+		if (!mh_urgent(heap) && mh_work_waits(heap)) {
+			WRITE_ONCE(heap->napping, true);
+			wait_event_idle_timeout(heap->wait,
+						kthread_should_stop() || mh_urgent(heap),
+						msecs_to_jiffies(heap->tune.idle_ms));
+			WRITE_ONCE(heap->napping, false);
+		}
+		if (kthread_should_stop())
+			break;
+		mutex_lock(&heap->collect_lock);
+		mh_collector_round(heap);
+		timeout = mh_trace_due(heap);
+		mutex_unlock(&heap->collect_lock);
+	}
+	return 0;
+}
+
+static void mh_collector_start(struct mh_heap *heap)
+{
+	struct task_struct *thread;
+
+	lockdep_assert_held(&heap->collect_lock);
+	thread = kthread_create(mh_collector_thread, heap, "moheap/%llu", heap->id);
+	/* Short of memory: the next operation tries again, and collections work without it. */
+	if (IS_ERR(thread))
+		return;
+	/* It can run in the root cgroup as well: its time is charged there then. */
+	cgroup_attach_task_all(heap->creator, thread);
+	WRITE_ONCE(heap->thread, thread);
+	wake_up_process(thread);
+}
+
+/**
+ * mh_collector_kick() - let the collector know that there may be work
+ * @heap: the heap; no lock may be held
+ */
+void mh_collector_kick(struct mh_heap *heap)
+{
+	if (!mh_work_waits(heap))
+		return;
+	if (!READ_ONCE(heap->thread) && mutex_trylock(&heap->collect_lock)) {
+		if (!heap->thread)
+			mh_collector_start(heap);
+		mutex_unlock(&heap->collect_lock);
+	}
+	if (READ_ONCE(heap->napping) && !mh_urgent(heap))
+		return;
+	if (wq_has_sleeper(&heap->wait))
+		wake_up(&heap->wait);
+}
+
+/* ---- Requests ---- */
+
+static int mh_collect_full(struct mh_heap *heap)
+{
+	struct mh_collect *c = heap->collect;
+	u64 target = c->begun + 1;
+
+	mh_reap_all(heap);
+	while (c->finished < target) {
+		if (signal_pending(current))
+			return -EINTR;
+		if (heap->phase == MH_IDLE)
+			mh_trace_begin(heap);
+		mh_timed_trace_step(heap);
+		cond_resched();
+	}
+	mh_reap_all(heap);
+	/* The trace answered for all candidates. A pool queued for them could not be given back. */
+	while (!atomic_read(&heap->ncand) && mh_cand_queued(heap))
+		mh_local_pass(heap);
+	return 0;
+}
+
+static int mh_collect_local(struct mh_heap *heap, bool all)
+{
+	bool more;
+
+	do {
+		if (signal_pending(current))
+			return -EINTR;
+		if (atomic_read(&heap->ndead))
+			mh_timed_reap(heap);
+		more = mh_local_pass(heap) || atomic_read(&heap->ndead);
+		cond_resched();
+	} while (more && all);
+	mh_timed_reap(heap);
+	return 0;
+}
+
+static u64 mh_found_unreachable(struct mh_heap *heap)
+{
+	struct mh_counters sum;
+
+	mh_counters_sum(heap, &sum);
+	return sum.freed_local + sum.freed_trace;
+}
+
+/**
+ * mh_collect() - collect now
+ * @heap: the heap; no lock may be held
+ * @generation: MOHEAP_COLLECT_*
+ * @unreachable: out: objects in cycles found meanwhile
+ *
+ * Return: 0, -EINVAL, or -EINTR when a signal came. The collector thread finishes what was
+ * begun then.
+ */
+int mh_collect(struct mh_heap *heap, u32 generation, u64 *unreachable)
+{
+	u64 before = mh_found_unreachable(heap);
+	int err;
+
+	if (generation > MOHEAP_COLLECT_FULL)
+		return -EINVAL;
+	err = mutex_lock_interruptible(&heap->collect_lock);
+	if (err)
+		return -EINTR;
+	if (generation == MOHEAP_COLLECT_FULL)
+		err = mh_collect_full(heap);
+	else
+		err = mh_collect_local(heap, generation == MOHEAP_COLLECT_LOCAL_ALL);
+	while (mh_trim_step(heap))
+		cond_resched();
+	mutex_unlock(&heap->collect_lock);
+	*unreachable = mh_found_unreachable(heap) - before;
+	mh_collector_kick(heap);
+	return err;
+}
+
+/**
+ * mh_collect_for_memory() - the heap is at its limit: free what can be freed
+ * @heap: the heap; no lock may be held
+ *
+ * Where nothing became unreachable since the last time, nothing is traced.
+ *
+ * Return: 0 or -EINTR.
+ */
+int mh_collect_for_memory(struct mh_heap *heap)
+{
+	u64 unreachable;
+	int err = 0;
+
+	if (atomic_read(&heap->ncand) || atomic_read(&heap->escaped) ||
+	    atomic_read(&heap->ndead) || READ_ONCE(heap->phase) != MH_IDLE)
+		err = mh_collect(heap, MOHEAP_COLLECT_FULL, &unreachable);
+	mh_trim_all(heap);
+	return err;
+}
+
+static bool mh_tune_ok(const struct moheap_tune *tune)
+{
+	return tune->budget && tune->budget <= MOHEAP_BUDGET_MAX && tune->threshold &&
+	       tune->threshold <= INT_MAX && tune->growth && tune->growth <= 1000 &&
+	       tune->idle_ms && tune->idle_ms <= 60000 && tune->enabled <= 1;
+}
+
+/**
+ * mh_collector_tune() - set and read what drives the collector
+ * @heap: the heap; no lock may be held
+ * @tune: in: set, and the members it names; out: all
+ *
+ * Return: 0, -ERANGE, or -EINTR.
+ */
+int mh_collector_tune(struct mh_heap *heap, struct moheap_tune *tune)
+{
+	struct moheap_tune now;
+
+	if (mutex_lock_interruptible(&heap->collect_lock))
+		return -EINTR;
+	now = heap->tune;
+	if (tune->set & MOHEAP_TUNE_BUDGET)
+		now.budget = tune->budget;
+	if (tune->set & MOHEAP_TUNE_THRESHOLD)
+		now.threshold = tune->threshold;
+	if (tune->set & MOHEAP_TUNE_GROWTH)
+		now.growth = tune->growth;
+	if (tune->set & MOHEAP_TUNE_IDLE)
+		now.idle_ms = tune->idle_ms;
+	if (tune->set & MOHEAP_TUNE_ENABLED)
+		now.enabled = tune->enabled;
+	if (!mh_tune_ok(&now)) {
+		mutex_unlock(&heap->collect_lock);
+		return -ERANGE;
+	}
+	heap->tune = now;
+	mutex_unlock(&heap->collect_lock);
+	now.set = tune->set;
+	now.size = tune->size;
+	*tune = now;
+	mh_collector_kick(heap);
+	return 0;
+}

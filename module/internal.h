@@ -1,0 +1,622 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The structures of moheap, and what its files offer each other.
+ *
+ * Dependencies point downwards only:
+ *
+ *	main, device	the character device
+ *	batch		ordered operations
+ *	collect, trace	the collector: local passes, the thread; the concurrent trace
+ *	check		the invariants of a heap, recounted
+ *	client		holds
+ *	object		the lifetime of one object
+ *	pool		blocks and their headers
+ *	type		layouts and bins
+ *	arena		payload memory and the page map
+ *	heap		the heap itself
+ *
+ * Lock order, outermost first; each lock is described at the top of the file named:
+ *
+ *	heap->collect_lock	collect.c	who drives the collector
+ *	client->grow_lock	client.c	one thread of a client grows at a time
+ *	heap->lock		heap.c		types, bins, span allocation, list of clients
+ *	heap->gate		heap.c		shared: graph operations; exclusive: the collector
+ *	client->lock		client.c	active pools of the client
+ *	bin->lock		pool.c		pool states and lists of a bin
+ *	heap->dead_lock		object.c	the list of dead objects left to the collector
+ */
+#ifndef MOHEAP_INTERNAL_H
+#define MOHEAP_INTERNAL_H
+
+#include <linux/atomic.h>
+#include <linux/bitmap.h>
+#include <linux/list.h>
+#include <linux/llist.h>
+#include <linux/lockdep.h>
+#include <linux/moheap.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/refcount.h>
+#include <linux/rwsem.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/uidgid.h>
+#include <linux/wait.h>
+#include <linux/xarray.h>
+
+#include "compat.h"
+#include "api.h"
+
+#define MH_PAGE_GRANULES	(PAGE_SIZE / MOHEAP_GRANULE)
+
+/*
+ * Every allocation is charged to the caller's memory cgroup, and may fail: quietly, and rather
+ * than have the OOM killer choose a victim.
+ */
+#define MH_GFP	(GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
+
+/* ---- object.c: headers ---- */
+
+/*
+ * The one word that decides over life and death. Bits 63..32: the generation, odd while the
+ * object may be named. Bits 31..0: the count, or the next granule once the object is on a
+ * list of the dead.
+ */
+struct mh_header {
+	atomic64_t word;
+};
+
+#define MH_GEN_REUSED	0x80000000U	/* as MOHEAP_REF_REUSED */
+#define MH_GEN_LAST	0x7ffffffdU	/* births from here on retire the block */
+
+static inline u32 mh_gen(u64 word)
+{
+	return word >> 32;
+}
+
+static inline u32 mh_count(u64 word)
+{
+	return word;
+}
+
+static inline u64 mh_word(u32 gen, u32 low)
+{
+	return (u64)gen << 32 | low;
+}
+
+static inline bool mh_alive(u64 word)
+{
+	return mh_gen(word) & 1;
+}
+
+/* The generation that names the dead block after @gen. */
+static inline u32 mh_gen_after(u32 gen)
+{
+	return (gen + 1) | MH_GEN_REUSED;
+}
+
+/* How the slots of a bin's objects follow their header. */
+enum mh_slots_kind {
+	MH_SLOTS_FIXED,		/* bin->nslots of them */
+	MH_SLOTS_COUNTED,	/* a u32 that counts them, then they */
+	MH_SLOTS_APART,		/* struct mh_apart */
+};
+
+/* Slots beyond MH_SLOTS_INLINE are an allocation of their own. */
+#define MH_SLOTS_INLINE	64
+
+struct mh_counted {
+	struct mh_header header;
+	u32 nslots;
+	u32 slots[];
+};
+
+struct mh_apart {
+	struct mh_header header;
+	u32 nslots;
+	u32 left;	/* dead or condemned: slots not cleared yet */
+	u32 *slots;
+};
+
+/**
+ * struct mh_dead - a private list of dead objects, linked through their words
+ * @first: granule of the first, 0 for none
+ * @last: of the last; means nothing where there is no first
+ * @n: how many
+ */
+struct mh_dead {
+	u32 first;
+	u32 last;
+	u32 n;
+};
+
+/* ---- pool.c ---- */
+
+#define MH_POOL_BLOCKS	1024	/* most blocks of a pool */
+
+enum mh_pool_state {
+	MH_POOL_ACTIVE,		/* one client allocates from it; on no list */
+	MH_POOL_FULL,		/* no free block; on no list */
+	MH_POOL_PARTIAL,	/* on bin->partial */
+	MH_POOL_EMPTY,		/* on bin->empty */
+};
+
+/* Bitmaps of a pool; all are of pool->nblocks bits, updated atomically. */
+enum mh_map {
+	MH_FREE,	/* nobody has the block */
+	MH_MARK,	/* reached by the trace under way, or born during it */
+	MH_GREY,	/* marked, its slots not followed yet */
+	MH_CAND,	/* its count fell, but not to zero */
+	MH_TRIAL,	/* visited by the local pass under way */
+	MH_MAPS,
+};
+
+/* Bits of pool->queued */
+#define MH_QUEUED_GREY	0
+#define MH_QUEUED_CAND	1
+
+/**
+ * struct mh_pool - a span of equal blocks of one bin, with the headers of their objects
+ * @bin: what its blocks are like
+ * @heap: whose it is
+ * @id: index in heap->pools
+ * @first: granule of the first block
+ * @stride: granules of a block
+ * @magic: 2^32 / @stride, rounded up, to divide by it
+ * @hstride: bytes of a header with its inline slots
+ * @nblocks: blocks
+ * @state: enum mh_pool_state, under bin->lock
+ * @nfree: bits set in MH_FREE; may lag behind by those being freed right now
+ * @nretired: blocks whose generations ran out
+ * @cursor: word of MH_FREE to look at first; under client->lock of the client it is active for
+ * @queued: MH_QUEUED_*
+ * @list: in bin->partial or bin->empty
+ * @holders: struct mh_holds of the clients that hold objects here; under bin->lock, RCU
+ * @grey_node: in heap->grey
+ * @cand_node: in heap->cand
+ * @check: counts found by mh_heap_check(), while that runs
+ * @headers: the headers
+ * @map: the bitmaps, BITS_TO_LONGS(nblocks) each
+ */
+struct mh_pool {
+	struct mh_bin *bin;
+	struct mh_heap *heap;
+	u32 id;
+	u32 first;
+	u32 stride;
+	u64 magic;
+	u32 hstride;
+	u32 nblocks;
+	u32 state;
+	atomic_t nfree;
+	atomic_t nretired;
+	u32 cursor;
+	unsigned long queued;
+	struct list_head list;
+	struct hlist_head holders;
+	struct llist_node grey_node;
+	struct llist_node cand_node;
+	u32 *check;
+	void *headers;
+	unsigned long map[];
+};
+
+static inline unsigned long *mh_map(struct mh_pool *pool, enum mh_map map)
+{
+	return pool->map + map * BITS_TO_LONGS(pool->nblocks);
+}
+
+/* An object found: where its header is. */
+struct mh_obj {
+	struct mh_pool *pool;
+	struct mh_header *header;
+	u32 idx;
+};
+
+static inline struct mh_header *mh_header(struct mh_pool *pool, u32 idx)
+{
+	return pool->headers + idx * pool->hstride;
+}
+
+static inline u32 mh_granule(const struct mh_obj *o)
+{
+	return o->pool->first + o->idx * o->pool->stride;
+}
+
+static inline bool mh_test(const struct mh_obj *o, enum mh_map map)
+{
+	return test_bit(o->idx, mh_map(o->pool, map));
+}
+
+/* ---- type.c ---- */
+
+/**
+ * struct mh_geometry - the shape of a bin's pools
+ * @kind: how slots are kept
+ * @nslots: inline slots there is room for
+ * @stride: granules of a block
+ * @hstride: bytes of a header
+ * @backed: payload has memory (not so where there is no payload)
+ * @nblocks: blocks of a pool
+ * @pages: arena pages of a pool
+ * @class: index of the slab cache its pool descriptor comes from
+ */
+struct mh_geometry {
+	enum mh_slots_kind kind;
+	u32 nslots;
+	u32 stride;
+	u32 hstride;
+	bool backed;
+	u32 nblocks;
+	u32 pages;
+	int class;
+};
+
+/**
+ * struct mh_bin - the pools of one type and geometry
+ * @type: whose objects they hold
+ * @id: index in client->active
+ * @geo: their shape
+ * @list: in type->bins; set at birth, never removed before the heap
+ * @lock: protects the members below, pool->state, pool->list and pool->holders
+ * @partial: pools with a free block, active for nobody
+ * @empty: pools with nothing but free blocks, active for nobody
+ * @nempty: how many those are
+ * @trim_node: in heap->trim, when there are more empty pools than worth keeping
+ * @trim_queued: bit 0: it is there
+ */
+struct mh_bin {
+	struct mh_type *type;
+	u32 id;
+	struct mh_geometry geo;
+	struct list_head list;
+	/* protects what follows */
+	spinlock_t lock;
+	struct list_head partial;
+	struct list_head empty;
+	u32 nempty;
+	struct llist_node trim_node;
+	unsigned long trim_queued;
+};
+
+/**
+ * struct mh_type - a named layout; lives as long as the heap
+ * @id: index in heap->types
+ * @flags: MOHEAP_TYPE_*
+ * @slots: slots of an object, or the least
+ * @payload: payload bytes of an object, or the least
+ * @nfields: entries in @fields
+ * @name: terminated
+ * @bins: its bins; heap->lock to add, RCU to walk
+ * @fixed: the only bin where nothing varies, else NULL
+ * @fields: as registered
+ */
+struct mh_type {
+	u32 id;
+	u32 flags;
+	u32 slots;
+	u32 nfields;
+	u64 payload;
+	char name[MOHEAP_NAME_LEN];
+	struct list_head bins;
+	struct mh_bin *fixed;
+	struct moheap_field fields[];
+};
+
+int mh_type_register(struct mh_heap *heap, const struct moheap_type *desc,
+		     const struct moheap_field *fields);
+struct mh_type *mh_type_find(struct mh_heap *heap, u32 id);
+struct mh_bin *mh_type_bin(struct mh_heap *heap, struct mh_type *type, u64 payload, u32 slots);
+void mh_types_destroy(struct mh_heap *heap);
+
+/* ---- arena.c ---- */
+
+#define MH_LEAF_PAGES	256
+
+/**
+ * struct mh_leaf - what is known of MH_LEAF_PAGES pages of the arena
+ * @pool: the pool that covers the page, or NULL
+ * @base: the generation that blocks of the next pool there start from
+ */
+struct mh_leaf {
+	struct mh_pool *pool[MH_LEAF_PAGES];
+	u32 base[MH_LEAF_PAGES];
+};
+
+/**
+ * struct mh_arena - the payload address range of a heap
+ * @file: shmem file of its memory
+ * @size: bytes of address space
+ * @npages: pages of address space
+ * @hint: page to look for room from; under heap->lock
+ * @used: bitmap of pages given to pools or retired; under heap->lock
+ * @dir: the leaves, each installed once and kept; heap->lock to install
+ */
+struct mh_arena {
+	struct file *file;
+	u64 size;
+	u32 npages;
+	u32 hint;
+	unsigned long *used;
+	struct mh_leaf **dir;
+};
+
+int mh_arena_init(struct mh_heap *heap, u64 limit);
+void mh_arena_destroy(struct mh_heap *heap);
+int mh_arena_reserve(struct mh_heap *heap, u32 pages, bool backed, u32 *page);
+void mh_arena_release(struct mh_heap *heap, u32 page, u32 pages, bool backed, u32 base);
+u32 mh_arena_base(struct mh_heap *heap, u32 page, u32 pages);
+void mh_arena_map(struct mh_heap *heap, u32 page, u32 pages, struct mh_pool *pool);
+
+/* ---- heap.c ---- */
+
+/* Counters that every operation updates: one copy a processor, added up when asked for. */
+struct mh_counters {
+	u64 allocated;
+	u64 freed_count;
+	u64 freed_local;
+	u64 freed_trace;
+};
+
+enum mh_phase {
+	MH_IDLE,	/* no trace */
+	MH_CLEAR,	/* old marks are being wiped */
+	MH_MARKING,	/* roots and grey objects are being followed */
+	MH_SWEEPING,	/* unmarked means condemned */
+};
+
+/**
+ * struct mh_heap - a set of objects, their types and their memory limit
+ * @id: for people and logs
+ * @flags: MOHEAP_CREATE_*
+ * @limit: most bytes of @kernel_bytes and @arena_bytes together
+ * @owner: the user it counts against
+ * @lock: see heap.c
+ * @gate: see heap.c
+ * @nclients: clients; the last to go takes the heap along
+ * @ntypes: types in @types
+ * @nbins: bins; the next bin's id
+ * @npools: pools in @pools
+ * @types: by id
+ * @pools: by id; stored under @lock, erased under @lock and the exclusive gate
+ * @arena: payload memory
+ * @kernel_bytes: slab and vmalloc memory
+ * @arena_bytes: payload memory
+ * @counters: see struct mh_counters
+ * @dead_lock: protects @dead
+ * @dead: dead objects left to the collector
+ * @ndead: how many there are
+ * @grey: pools with grey objects
+ * @cand: pools with candidates
+ * @ncand: candidates
+ * @escaped: candidates that wait for a trace
+ * @trim: bins with empty pools to give back
+ * @phase: of the trace; changed under the exclusive gate
+ * @collect_lock: see collect.c
+ * @collect: state of the collector, under @collect_lock
+ * @thread: the collector thread, or NULL; set once under @collect_lock
+ * @creator: the task that created the heap; the thread runs in its cgroups
+ * @wait: where it sleeps
+ * @napping: candidates wait for more of them there: not worth a wake-up until work is urgent
+ * @tune: what drives it
+ */
+struct mh_heap {
+	u64 id;
+	u32 flags;
+	u64 limit;
+	struct mh_user *owner;
+
+	struct mutex lock;		/* see heap.c */
+	struct rw_semaphore gate;
+	refcount_t nclients;
+	u32 ntypes;
+	u32 nbins;
+	u32 npools;
+	struct xarray types;
+	struct xarray pools;
+	struct mh_arena arena;
+	atomic64_t kernel_bytes;
+	atomic64_t arena_bytes;
+	struct mh_counters __percpu *counters;
+
+	spinlock_t dead_lock;		/* protects dead */
+	struct mh_dead dead;
+	atomic_t ndead;
+
+	struct llist_head grey;
+	struct llist_head cand;
+	atomic_t ncand;
+	atomic_t escaped;
+	struct llist_head trim;
+	enum mh_phase phase;
+
+	struct mutex collect_lock;	/* see collect.c */
+	struct mh_collect *collect;
+	struct task_struct *thread;
+	struct task_struct *creator;
+	wait_queue_head_t wait;
+	bool napping;
+	struct moheap_tune tune;
+};
+
+struct mh_heap *mh_heap_create(u64 limit, u32 flags);
+void mh_heap_get(struct mh_heap *heap);
+void mh_heap_put(struct mh_heap *heap);
+int mh_charge(struct mh_heap *heap, atomic64_t *what, u64 bytes);
+void mh_uncharge(struct mh_heap *heap, atomic64_t *what, u64 bytes);
+void mh_counters_sum(struct mh_heap *heap, struct mh_counters *sum);
+void mh_heap_stat(struct mh_heap *heap, struct moheap_stat *stat);
+u64 mh_counters_live(const struct mh_counters *sum);
+
+/* ---- pool.c, the functions ---- */
+
+int mh_pools_init(void);
+void mh_pools_exit(void);
+#define MH_CLASSES	7
+size_t mh_class_bytes(int class);
+size_t mh_pool_bytes(u32 nblocks, u32 hstride);
+
+struct mh_pool *mh_pool_create(struct mh_heap *heap, struct mh_bin *bin);
+struct mh_pool *mh_pool_adopt(struct mh_bin *bin);
+void mh_pool_retire(struct mh_pool *pool);
+void mh_pool_free_apart(struct mh_pool *pool);
+void mh_pool_free(struct mh_pool *pool);
+u32 mh_pool_take(struct mh_pool *pool, u32 want, u32 *word, unsigned long *mask);
+void mh_block_free(struct mh_pool *pool, u32 idx, u32 gen);
+bool mh_trim_step(struct mh_heap *heap);
+void mh_trim_all(struct mh_heap *heap);
+int mh_pool_find(struct mh_heap *heap, u32 granule, struct mh_obj *o);
+
+/* ---- object.c, the functions ---- */
+
+/* Slots an operation clears in dead objects before it leaves the rest to the collector. */
+#define MH_REAP_INLINE	64
+
+/* Slots the collector clears in dead objects in one hold of the gate. */
+#define MH_REAP_STEP	512
+
+u32 *mh_slots(const struct mh_obj *o, u32 *nslots);
+u64 mh_ref(const struct mh_obj *o);
+int mh_pin(struct mh_heap *heap, u64 ref, struct mh_obj *o);
+int mh_refer(struct mh_heap *heap, u64 ref, u32 n, struct mh_obj *o);
+bool mh_pin_live(const struct mh_obj *o);
+int mh_pin_slot(struct mh_heap *heap, u32 *slot, struct mh_obj *o);
+void mh_put(struct mh_heap *heap, const struct mh_obj *o, u32 n, struct mh_dead *dead);
+void mh_unpin(struct mh_heap *heap, const struct mh_obj *o, struct mh_dead *dead);
+void mh_put_granule(struct mh_heap *heap, u32 granule, struct mh_dead *dead);
+void mh_grey(struct mh_heap *heap, struct mh_pool *pool, u32 word, unsigned long mask);
+void mh_shade(struct mh_heap *heap, const struct mh_obj *o);
+bool mh_is_leaf(const struct mh_obj *o);
+void mh_slots_begin(const struct mh_obj *o);
+bool mh_slots_clear(struct mh_heap *heap, const struct mh_obj *o, struct mh_dead *dead,
+		    int *budget);
+void mh_reap(struct mh_heap *heap, struct mh_dead *dead, int budget);
+bool mh_reap_step(struct mh_heap *heap, int budget);
+void mh_object_release(struct mh_heap *heap, const struct mh_obj *o, u32 gen);
+void mh_object_stat(const struct mh_obj *o, struct moheap_object *stat);
+
+/* ---- client.c ---- */
+
+/**
+ * struct mh_holds - which objects of a pool a client holds
+ * @node: in pool->holders
+ * @client: who
+ * @pool: where
+ * @rcu: to free it
+ * @bits: one for each block; a set bit is part of the object's count
+ */
+struct mh_holds {
+	struct hlist_node node;
+	struct mh_client *client;
+	struct mh_pool *pool;
+	struct rcu_head rcu;
+	unsigned long bits[];
+};
+
+struct mh_active {
+	struct mh_pool *pool;
+	struct mh_holds *holds;
+};
+
+/**
+ * struct mh_client - one open file on a heap
+ * @heap: the heap
+ * @readonly: may change nothing
+ * @grow_lock: see client.c
+ * @lock: protects @active and the cursors of the pools there
+ * @active: the pool it allocates from, by bin id
+ * @nactive: entries there
+ * @holds: by pool id
+ */
+struct mh_client {
+	struct mh_heap *heap;
+	bool readonly;
+	struct mutex grow_lock;	/* see client.c */
+	spinlock_t lock;	/* protects active */
+	struct mh_active *active;
+	u32 nactive;
+	struct xarray holds;
+};
+
+struct mh_client *mh_client_create(struct mh_heap *heap, bool readonly);
+struct mh_client *mh_client_clone(struct mh_client *from);
+void mh_client_destroy(struct mh_client *client);
+int mh_client_grow(struct mh_client *client, struct mh_bin *bin);
+int mh_client_reserve(struct mh_client *client, u32 pool_id, u32 nblocks);
+struct mh_holds *mh_client_holds(struct mh_client *client, struct mh_pool *pool);
+u32 mh_client_alloc(struct mh_client *client, struct mh_bin *bin, u32 nslots, u32 *apart,
+		    u32 want, u64 *refs);
+int mh_client_hold(struct mh_client *client, const struct mh_obj *o, struct mh_dead *dead);
+int mh_client_drop(struct mh_client *client, u64 ref, struct mh_dead *dead);
+bool mh_client_holding(struct mh_client *client, const struct mh_obj *o);
+void mh_holds_forget(struct mh_pool *pool);
+u64 mh_client_count_held(struct mh_client *client);
+
+/* ---- collect.c, trace.c, check.c ---- */
+
+/**
+ * struct mh_collect - the collector's state; everything it needs, allocated with the heap
+ * @cand_pool: the pool whose candidates are being looked at
+ * @grey_pool: the pool whose grey objects are being followed
+ * @cursor: next pool of the phase under way
+ * @sweep_id: the pool being swept
+ * @sweep_idx: block of it to go on from
+ * @condemned: the condemned object that is being cleared, or no pool; pinned
+ * @following: an object with slots apart that is being followed, or no pool; pinned
+ * @followed: how many of its slots were
+ * @rooted: all roots are marked
+ * @begun: traces begun
+ * @finished: traces finished
+ * @credit: visits that local passes may still spend
+ * @allocated: objects ever made when the last trace ended
+ * @live: objects alive then
+ * @ended: when that was, in jiffies
+ * @lasted: how long it took, in jiffies
+ * @started: when the trace under way began, in ns
+ * @stat: figures; only those of the collector are kept up to date
+ * @visited: objects visited by the local pass under way
+ * @stack: objects found reachable by it, whose slots are to be restored
+ */
+struct mh_collect {
+	struct mh_pool *cand_pool;
+	struct mh_pool *grey_pool;
+	unsigned long cursor;
+	unsigned long sweep_id;
+	u32 sweep_idx;
+	struct mh_obj condemned;
+	struct mh_obj following;
+	u32 followed;
+	bool rooted;
+	u64 begun;
+	u64 finished;
+	s64 credit;
+	u64 allocated;
+	u64 live;
+	unsigned long ended;
+	unsigned long lasted;
+	u64 started;
+	struct moheap_stat stat;
+	struct mh_obj visited[MOHEAP_BUDGET_MAX];
+	struct mh_obj stack[MOHEAP_BUDGET_MAX];
+};
+
+int mh_collector_init(struct mh_heap *heap);
+void mh_collector_destroy(struct mh_heap *heap);
+void mh_collector_kick(struct mh_heap *heap);
+void mh_collector_stat(struct mh_heap *heap, struct moheap_stat *stat);
+int mh_collector_tune(struct mh_heap *heap, struct moheap_tune *tune);
+int mh_collect(struct mh_heap *heap, u32 generation, u64 *unreachable);
+int mh_collect_for_memory(struct mh_heap *heap);
+void mh_gate_exclusive(struct mh_heap *heap, u64 *since);
+void mh_gate_release(struct mh_heap *heap, u64 since);
+
+void mh_trace_begin(struct mh_heap *heap);
+bool mh_trace_step(struct mh_heap *heap);
+
+int mh_heap_check(struct mh_heap *heap);
+
+/* ---- batch.c ---- */
+
+int mh_batch(struct mh_client *client, u64 ops, u32 count, u32 flags, bool user, u32 *done);
+
+#endif /* MOHEAP_INTERNAL_H */
