@@ -60,7 +60,16 @@ struct mh_client *mh_client_create(struct mh_heap *heap, bool readonly)
  */
 struct mh_holds *mh_client_holds(struct mh_client *client, struct mh_pool *pool)
 {
-	return xa_load(&client->holds, pool->id);
+	struct mh_holds *first;
+
+	/* Most pools have one holder, or the one that made the objects last. */
+	rcu_read_lock();
+	first = hlist_entry_safe(rcu_dereference(hlist_first_rcu(&pool->holders)),
+				 struct mh_holds, node);
+	if (!first || first->client != client)
+		first = NULL;
+	rcu_read_unlock();
+	return first ? first : xa_load(&client->holds, pool->id);
 }
 
 static size_t mh_holds_bytes(u32 nblocks)
@@ -371,32 +380,47 @@ int mh_client_hold(struct mh_client *client, const struct mh_obj *o, struct mh_d
 	return 0;
 }
 
+/*
+ * Two threads dropped the same ref, and between the look at the generation and at the bit the
+ * block got a new object that the client holds. The bit, and the reference it was, are that
+ * object's: give them back. If another thread has held it once more meanwhile, that reference
+ * is one too many.
+ */
+static int mh_drop_mistaken(struct mh_client *client, struct mh_holds *holds,
+			    const struct mh_obj *o, struct mh_dead *dead)
+{
+	mh_shade(client->heap, o);
+	if (test_and_set_bit(o->idx, holds->bits))
+		mh_put(client->heap, o, 1, dead);
+	return -ESTALE;
+}
+
 /**
  * mh_client_drop() - hold an object no longer
  * @client: the client; caller holds the gate
  * @ref: which object
  * @dead: where it goes if that was the last reference
  *
- * Return: 0, -ENOENT if the client does not hold it, or what mh_pin() says.
+ * Return: 0, -ENOENT if the client does not hold it, or what mh_named() says.
  */
 int mh_client_drop(struct mh_client *client, u64 ref, struct mh_dead *dead)
 {
-	struct mh_heap *heap = client->heap;
 	struct mh_holds *holds;
 	struct mh_obj o;
 	int err;
 
-	/* Pinned, the block cannot change hands between the look at the ref and at the bit. */
-	err = mh_pin(heap, ref, &o);
+	err = mh_named(client->heap, ref, &o);
 	if (err)
 		return err;
 	holds = mh_client_holds(client, o.pool);
-	if (!holds || !test_and_clear_bit(o.idx, holds->bits)) {
-		mh_unpin(heap, &o, dead);
+	if (!holds || !test_and_clear_bit(o.idx, holds->bits))
 		return -ENOENT;
-	}
-	mh_put(heap, &o, 2, dead);
-	return 0;
+	/* The bit was a reference, so now the block cannot change hands: look again. */
+	if (mh_ref(&o) == ref)
+		mh_put(client->heap, &o, 1, dead);
+	else
+		err = mh_drop_mistaken(client, holds, &o, dead);
+	return err;
 }
 
 /**

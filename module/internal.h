@@ -477,6 +477,7 @@ int mh_pool_find(struct mh_heap *heap, u32 granule, struct mh_obj *o);
 
 u32 *mh_slots(const struct mh_obj *o, u32 *nslots);
 u64 mh_ref(const struct mh_obj *o);
+int mh_named(struct mh_heap *heap, u64 ref, struct mh_obj *o);
 int mh_pin(struct mh_heap *heap, u64 ref, struct mh_obj *o);
 int mh_refer(struct mh_heap *heap, u64 ref, u32 n, struct mh_obj *o);
 bool mh_pin_live(const struct mh_obj *o);

@@ -97,24 +97,45 @@ static bool mh_condemned(struct mh_heap *heap, const struct mh_obj *o)
 	return heap->phase == MH_SWEEPING && !mh_test(o, MH_MARK);
 }
 
+static bool mh_names(struct mh_heap *heap, const struct mh_obj *o, u64 ref, u64 word)
+{
+	return mh_gen(word) == mh_gen(ref) && mh_count(word) && !mh_condemned(heap, o);
+}
+
+/**
+ * mh_named() - find an object, without a pin
+ * @heap: the heap; caller holds its gate
+ * @ref: which object
+ * @o: out; the object may be gone the next moment
+ *
+ * Return: 0, -EINVAL for what was never a ref, -ESTALE.
+ */
+int mh_named(struct mh_heap *heap, u64 ref, struct mh_obj *o)
+{
+	int err;
+
+	if (!(mh_gen(ref) & 1))
+		return -EINVAL;
+	err = mh_pool_find(heap, ref, o);
+	if (err)
+		return err;
+	return mh_names(heap, o, ref, atomic64_read_acquire(&o->header->word)) ? 0 : -ESTALE;
+}
+
 /*
  * Find an object and add @n to its count, which must not be above @max afterwards. Pins may go
  * beyond MOHEAP_COUNT_MAX: there are never more of them than threads.
  */
 static int mh_count_in(struct mh_heap *heap, u64 ref, u32 n, u32 max, struct mh_obj *o)
 {
-	u32 gen = mh_gen(ref);
+	int err = mh_named(heap, ref, o);
 	u64 word;
-	int err;
 
-	if (!(gen & 1))
-		return -EINVAL;
-	err = mh_pool_find(heap, ref, o);
 	if (err)
 		return err;
 	word = atomic64_read_acquire(&o->header->word);
 	do {
-		if (mh_gen(word) != gen || !mh_count(word) || mh_condemned(heap, o))
+		if (!mh_names(heap, o, ref, word))
 			return -ESTALE;
 		if (mh_count(word) > max - n)
 			return -EOVERFLOW;

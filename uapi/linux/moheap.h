@@ -66,7 +66,9 @@
  *                EINTR      a signal came inside a long operation; its members say how far it
  *                           came
  *                EFAULT     a pointer does not lead to memory of the caller
- * DROP           ENOENT     the client does not hold the object
+ * DROP, RENEW    ENOENT     the client does not hold the object
+ * RENEW          EINVAL     a is no later ref of the same block, marked as reused
+ *                EBUSY      something else refers to the object, or it refers to something
  * ALLOC          ENOENT     no type has that id
  *                EINVAL     count zero; payload or slots given for a type that fixes them
  *                E2BIG      count above MOHEAP_ALLOC_MAX, slots above MOHEAP_SLOTS_MAX, payload
@@ -252,6 +254,9 @@ struct moheap_type {
  *	ref and a are the same. Slots change one by one
  * @MOHEAP_OP_READ: the refs in slots of ref from index on, as LOAD without hold. a: pointer to
  *	an array; b: how many; out: how many were read
+ * @MOHEAP_OP_RENEW: the object ref is gone, and in its block is a new one, held by the client,
+ *	whose ref is a: the caller chooses a later generation. For a library that hands out again
+ *	what only this client ever knew, and tells the kernel when others are to know
  */
 enum moheap_op_code {
 	MOHEAP_OP_ALLOC = 1,
@@ -264,6 +269,7 @@ enum moheap_op_code {
 	MOHEAP_OP_FILL = 8,
 	MOHEAP_OP_COPY = 9,
 	MOHEAP_OP_READ = 10,
+	MOHEAP_OP_RENEW = 11,
 };
 
 #define MOHEAP_OP_F_HOLD	0x1
@@ -300,8 +306,9 @@ struct moheap_op {
  *
  * Not a transaction: others see every operation as it is done. Without
  * MOHEAP_BATCH_CONTINUE the first that fails ends the batch with ECANCELED. After EINTR the
- * operations from @done on can be handed in again. Should writing results back fail with
- * EFAULT, objects that the caller could not be told of are dropped again.
+ * operations from @done on can be handed in again; if the error of the first is EINTR as well, it
+ * was begun, and its members say how far it came. Should writing results back fail with EFAULT,
+ * objects that the caller could not be told of are dropped again.
  */
 struct moheap_batch {
 	__u32 size;
