@@ -607,8 +607,10 @@ static int mh_copy_slice(struct mh_ctx *ctx, struct moheap_op *op, const struct 
 	if (err)
 		return err;
 	err = mh_pin_owner(ctx, op->a, copy->first + at, n, &source, &from);
-	if (err)
+	if (err) {
+		n = 0;
 		goto unpin_owner;
+	}
 	for (i = 0; !err && i < n; i++) {
 		j = copy->backwards ? n - 1 - i : i;
 		err = mh_copy_slot(ctx, &to[j], &from[j]);

@@ -91,7 +91,7 @@ static long mh_ioctl_create(struct file *file, void __user *arg)
 
 	if (err)
 		return err;
-	if (create.flags & ~MOHEAP_CREATE_DEBUG || create.arena_size || create.heap_id)
+	if (create.flags & ~MOHEAP_CREATE_DEBUG)
 		return -EINVAL;
 	if (mh_file_client(file))
 		return -EISCONN;
@@ -150,7 +150,7 @@ static long mh_ioctl_join(struct file *file, void __user *arg)
 
 	if (err)
 		return err;
-	if (join.flags || join.reserved || join.limit || join.arena_size || join.heap_id)
+	if (join.flags || join.reserved)
 		return -EINVAL;
 	if (mh_file_client(file))
 		return -EISCONN;
@@ -215,8 +215,6 @@ static long mh_ioctl_type(struct file *file, struct mh_client *client, void __us
 		return ret;
 	if (client->readonly)
 		return -EACCES;
-	if (desc.id)
-		return -EINVAL;
 	if (desc.nfields > MOHEAP_FIELDS_MAX)
 		return -E2BIG;
 	fields = kvcalloc(max(desc.nfields, 1U), sizeof(*fields), MH_GFP);
@@ -242,8 +240,7 @@ static long mh_ioctl_type_info(struct file *file, struct mh_client *client, void
 
 	if (err)
 		return err;
-	if (desc.flags || desc.slots || desc.payload || desc.reserved ||
-	    memchr_inv(desc.name, 0, sizeof(desc.name)))
+	if (desc.reserved)
 		return -EINVAL;
 	type = mh_type_find(client->heap, desc.id);
 	if (!type)
@@ -286,9 +283,10 @@ static long mh_ioctl_object(struct file *file, struct mh_client *client, void __
 
 	if (err)
 		return err;
-	if (object.flags || object.type || object.count || object.slots || object.reserved ||
-	    object.payload || object.header_bytes || object.slot_bytes)
+	if (object.reserved)
 		return -EINVAL;
+	object.flags = 0;
+	object.slot_bytes = 0;
 	down_read(&heap->gate);
 	err = mh_pin(heap, object.ref, &o);
 	if (!err) {
@@ -311,7 +309,7 @@ static long mh_ioctl_collect(struct file *file, struct mh_client *client, void _
 
 	if (err)
 		return err;
-	if (collect.flags || collect.reserved || collect.unreachable)
+	if (collect.flags || collect.reserved)
 		return -EINVAL;
 	if (client->readonly)
 		return -EACCES;

@@ -109,6 +109,7 @@ static void mh_heap_init(struct mh_heap *heap, u64 limit, u32 flags)
 	mutex_init(&heap->lock);
 	init_rwsem(&heap->gate);
 	xa_init_flags(&heap->types, XA_FLAGS_ALLOC | XA_FLAGS_ACCOUNT);
+	hash_init(heap->names);
 	xa_init_flags(&heap->pools, XA_FLAGS_ALLOC | XA_FLAGS_ACCOUNT);
 	spin_lock_init(&heap->dead_lock);
 	init_llist_head(&heap->grey);

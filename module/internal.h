@@ -30,6 +30,7 @@
 
 #include <linux/atomic.h>
 #include <linux/bitmap.h>
+#include <linux/hashtable.h>
 #include <linux/list.h>
 #include <linux/llist.h>
 #include <linux/lockdep.h>
@@ -287,6 +288,7 @@ struct mh_bin {
  * @payload: payload bytes of an object, or the least
  * @nfields: entries in @fields
  * @name: terminated
+ * @node: in heap->names
  * @bins: its bins; heap->lock to add, RCU to walk
  * @fixed: the only bin where nothing varies, else NULL
  * @fields: as registered
@@ -298,6 +300,7 @@ struct mh_type {
 	u32 nfields;
 	u64 payload;
 	char name[MOHEAP_NAME_LEN];
+	struct hlist_node node;
 	struct list_head bins;
 	struct mh_bin *fixed;
 	struct moheap_field fields[];
@@ -378,6 +381,7 @@ enum mh_phase {
  * @nbins: bins; the next bin's id
  * @npools: pools in @pools
  * @types: by id
+ * @names: types by name, under @lock
  * @pools: by id; stored under @lock, erased under @lock and the exclusive gate
  * @arena: payload memory
  * @kernel_bytes: slab and vmalloc memory
@@ -413,6 +417,7 @@ struct mh_heap {
 	u32 nbins;
 	u32 npools;
 	struct xarray types;
+	DECLARE_HASHTABLE(names, 8);
 	struct xarray pools;
 	struct mh_arena arena;
 	atomic64_t kernel_bytes;

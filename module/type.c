@@ -10,6 +10,7 @@
  * never goes stale. type->bins is walked under RCU.
  */
 #include <linux/rculist.h>
+#include <linux/stringhash.h>
 
 #include "internal.h"
 
@@ -256,12 +257,17 @@ static bool mh_type_same(const struct mh_type *type, const struct moheap_type *d
 	       !memcmp(type->fields, fields, desc->nfields * sizeof(*fields));
 }
 
+static u32 mh_name_hash(const char *name)
+{
+	return full_name_hash(NULL, name, strlen(name));
+}
+
 static struct mh_type *mh_type_by_name(struct mh_heap *heap, const char *name)
 {
 	struct mh_type *type;
-	unsigned long id;
 
-	xa_for_each(&heap->types, id, type)
+	lockdep_assert_held(&heap->lock);
+	hash_for_each_possible(heap->names, type, node, mh_name_hash(name))
 		if (!strcmp(type->name, name))
 			return type;
 	return NULL;
@@ -311,6 +317,7 @@ static int mh_type_add(struct mh_heap *heap, struct mh_type *type)
 	}
 	err = xa_alloc(&heap->types, &type->id, type, XA_LIMIT(0, MOHEAP_TYPES_MAX - 1), MH_GFP);
 	if (!err) {
+		hash_add(heap->names, &type->node, mh_name_hash(type->name));
 		heap->ntypes++;
 		return 0;
 	}

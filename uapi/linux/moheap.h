@@ -10,9 +10,10 @@
  * base + (ref & 0xffffffff) * 16.
  *
  * Rules for every structure here: members have fixed widths, the layout is the same for
- * 32-bit callers, members called "reserved" must be zero, unknown flags are refused, and a
- * structure that begins with "size" may grow: the caller sets it to its sizeof, the kernel
- * reads missing members as zero and refuses members it does not know unless they are zero.
+ * 32-bit callers, members called "reserved" must be zero, unknown flags are refused, members
+ * that are only written ("out") may hold anything before, and a structure that begins with
+ * "size" may grow: the caller sets it to its sizeof, the kernel reads missing members as zero
+ * and refuses members it does not know unless they are zero.
  *
  * ---------------------------------------------------------------------------------------
  * Every errno of every call
@@ -93,6 +94,9 @@
  * 31..0. Live objects have odd generations. Bit 63 tells that the block had an owner before:
  * its payload holds whatever that left, and the library clears it; where bit 63 is clear,
  * fresh payload reads as zero. 0 is no object.
+ *
+ * All objects in a page of the arena (4096 bytes) are of one type, as long as one of them lives.
+ * Whatever lives there later has later generations, bit 63 left out of account.
  */
 #define MOHEAP_REF_NONE		0ULL
 #define MOHEAP_REF_REUSED	0x8000000000000000ULL
@@ -251,7 +255,8 @@ struct moheap_type {
  * @MOHEAP_OP_FILL: b slots of ref from index on refer to a. b: out: slots filled
  * @MOHEAP_OP_COPY: slots of ref from index on refer to what slots of a refer to. b: first slot
  *	of a in bits 31..0, how many in bits 63..32; out: how many were copied. As memmove where
- *	ref and a are the same. Slots change one by one
+ *	ref and a are the same: from the last slot to the first where the slots of a come first,
+ *	so that b, if less, counts from the end then. Slots change one by one
  * @MOHEAP_OP_READ: the refs in slots of ref from index on, as LOAD without hold. a: pointer to
  *	an array; b: how many; out: how many were read
  * @MOHEAP_OP_RENEW: the object ref is gone, and in its block is a new one, held by the client,
