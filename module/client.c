@@ -273,6 +273,7 @@ int mh_client_grow(struct mh_client *client, struct mh_bin *bin)
 
 	if (atomic_read(&client->heap->ndead))
 		mh_grow_reap(client->heap);
+	mh_collector_assist(client->heap);
 	mutex_lock(&client->grow_lock);
 	err = mh_grow_locked(client, bin);
 	mutex_unlock(&client->grow_lock);

@@ -29,13 +29,16 @@
  *
  * A trace is due when candidates have escaped, and the program has made a quarter as many
  * objects as were alive after the last trace, or the pause since is four times what that took.
- * So garbage that waits for a trace is never more than that quarter plus MH_TRACE_MIN once the
- * collector has its share of a processor, and a quiet heap ends clean.
+ * So garbage that waits for a trace is never more than that quarter plus MH_TRACE_MIN and what
+ * is made during the trace, to which clients that make it contribute steps; and a quiet heap
+ * ends clean.
  *
- * heap->collect_lock is held by whoever does any of this: the thread, or a process that asked
- * for a collection or is short of memory. All state is in struct mh_collect, so each goes on
- * where the other left off. The thread is made when there is first something to do, runs in the
- * cgroups of the process that created the heap, and sleeps without a timer when all is done.
+ * heap->collect_lock is held by whoever does any of this, for one bounded step at a time: the
+ * thread, a process that asked for a collection or is short of memory, and clients that make
+ * garbage faster than the thread collects it (mh_collector_assist()). All state is in struct
+ * mh_collect, so each goes on where the other left off. The thread is made when there is first
+ * something to do, runs in the cgroups of the process that created the heap, and sleeps without
+ * a timer when all is done.
  */
 #include <linux/cgroup.h>
 #include <linux/kthread.h>
@@ -50,6 +53,10 @@
 
 /* Slots that a local pass may look at for each object it may visit. */
 #define MH_EDGES	8
+
+/* A client that needs a pool does so many steps while more candidates than that are waiting. */
+#define MH_ASSIST_CANDIDATES	8192
+#define MH_ASSIST_STEPS		2
 
 /* Visits a heap may spend in advance, and what it gets back. */
 #define MH_CREDIT_MAX		65536
@@ -408,18 +415,17 @@ static bool mh_local_pass(struct mh_heap *heap)
 
 /* ---- What is due, and doing it ---- */
 
-static void mh_timed_reap(struct mh_heap *heap)
+/* Return true if dead objects are left. */
+static bool mh_timed_reap(struct mh_heap *heap)
 {
 	u64 since = ktime_get_ns();
-	bool more = true;
+	bool more;
 
-	while (more) {
-		down_read(&heap->gate);
-		more = mh_reap_step(heap, MH_REAP_STEP);
-		up_read(&heap->gate);
-		cond_resched();
-	}
+	down_read(&heap->gate);
+	more = mh_reap_step(heap, MH_REAP_STEP);
+	up_read(&heap->gate);
 	heap->collect->stat.reap_ns += ktime_get_ns() - since;
+	return more;
 }
 
 static bool mh_timed_trace_step(struct mh_heap *heap)
@@ -431,20 +437,6 @@ static bool mh_timed_trace_step(struct mh_heap *heap)
 	if (done)
 		heap->collect->credit = MH_CREDIT_MAX;
 	return done;
-}
-
-/* Everything dead is freed, including what operations under way were about to leave. */
-static void mh_reap_all(struct mh_heap *heap)
-{
-	bool done;
-	u64 since;
-
-	do {
-		mh_timed_reap(heap);
-		mh_gate_exclusive(heap, &since);
-		done = !atomic_read(&heap->ndead);
-		mh_gate_release(heap, since);
-	} while (!done);
 }
 
 /* Jiffies until a trace is due: 0 for now, MAX_SCHEDULE_TIMEOUT for not at all. */
@@ -468,27 +460,69 @@ static long mh_trace_due(struct mh_heap *heap)
 }
 
 /*
- * Everything that is due. Mutators must not outrun the collector, so the dead are reaped and
- * local passes run between the steps of a trace.
+ * Do one bounded piece of what is due. Local passes and the steps of a trace take turns, so that
+ * small garbage does not pile up behind a long trace. Return false when nothing is due.
  */
-static void mh_collector_round(struct mh_heap *heap)
+static bool mh_collector_step(struct mh_heap *heap)
 {
-	bool tracing;
+	struct mh_collect *c = heap->collect;
+	bool local = heap->tune.enabled && mh_cand_queued(heap);
+	bool trace = !mh_trace_due(heap);
 
 	lockdep_assert_held(&heap->collect_lock);
-	do {
-		if (atomic_read(&heap->ndead))
-			mh_timed_reap(heap);
-		if (heap->tune.enabled && mh_cand_queued(heap))
-			while (!kthread_should_stop() && mh_local_pass(heap))
-				cond_resched();
-		if (heap->phase == MH_IDLE && !mh_trace_due(heap))
-			mh_trace_begin(heap);
-		tracing = heap->phase != MH_IDLE && !mh_timed_trace_step(heap);
-		cond_resched();
-	} while (!kthread_should_stop() && (tracing || atomic_read(&heap->ndead)));
-	while (mh_trim_step(heap))
-		cond_resched();
+	if (atomic_read(&heap->ndead)) {
+		mh_timed_reap(heap);
+		return true;
+	}
+	if (local && (!trace || !c->passed)) {
+		c->passed = true;
+		mh_local_pass(heap);
+		return true;
+	}
+	c->passed = false;
+	if (!trace)
+		return mh_trim_step(heap);
+	if (heap->phase == MH_IDLE)
+		mh_trace_begin(heap);
+	mh_timed_trace_step(heap);
+	return true;
+}
+
+/* Have mutators left so much behind that they should lend a hand? */
+static bool mh_behind(struct mh_heap *heap)
+{
+	struct mh_collect *c = heap->collect;
+	struct mh_counters sum;
+
+	if (!READ_ONCE(heap->tune.enabled))
+		return false;
+	if (atomic_read(&heap->ncand) > MH_ASSIST_CANDIDATES)
+		return true;
+	if (READ_ONCE(heap->phase) == MH_IDLE)
+		return false;
+	mh_counters_sum(heap, &sum);
+	/* A guess is enough, and is all that can be had without the lock. */
+	return data_race(sum.allocated - c->allocated > c->live / 2 + 2 * MH_TRACE_MIN);
+}
+
+/**
+ * mh_collector_assist() - do some of the collector's work, if it falls behind
+ * @heap: the heap; no lock may be held
+ *
+ * Called by a client that is about to take another pool, so that garbage cannot be made faster
+ * than it is collected, however many processors make it. The work is bounded, and so is the wait
+ * for whoever is in the middle of a step.
+ */
+void mh_collector_assist(struct mh_heap *heap)
+{
+	int i;
+
+	for (i = 0; i < MH_ASSIST_STEPS && mh_behind(heap); i++) {
+		if (mutex_lock_killable(&heap->collect_lock))
+			return;
+		mh_collector_step(heap);
+		mutex_unlock(&heap->collect_lock);
+	}
 }
 
 /* ---- The thread ---- */
@@ -507,6 +541,22 @@ static bool mh_work_waits(struct mh_heap *heap)
 	return READ_ONCE(heap->tune.enabled) && atomic_read(&heap->ncand);
 }
 
+/* Do all that is due. Return when the next trace is. */
+static long mh_collector_run(struct mh_heap *heap)
+{
+	bool more = true;
+	long due = 0;
+
+	while (more && !kthread_should_stop()) {
+		mutex_lock(&heap->collect_lock);
+		more = mh_collector_step(heap);
+		due = mh_trace_due(heap);
+		mutex_unlock(&heap->collect_lock);
+		cond_resched();
+	}
+	return due;
+}
+
 static int mh_collector_thread(void *data)
 {
 	struct mh_heap *heap = data;
@@ -523,12 +573,7 @@ static int mh_collector_thread(void *data)
 						msecs_to_jiffies(heap->tune.idle_ms));
 			WRITE_ONCE(heap->napping, false);
 		}
-		if (kthread_should_stop())
-			break;
-		mutex_lock(&heap->collect_lock);
-		mh_collector_round(heap);
-		timeout = mh_trace_due(heap);
-		mutex_unlock(&heap->collect_lock);
+		timeout = mh_collector_run(heap);
 	}
 	return 0;
 }
@@ -569,40 +614,91 @@ void mh_collector_kick(struct mh_heap *heap)
 
 /* ---- Requests ---- */
 
-static int mh_collect_full(struct mh_heap *heap)
+/*
+ * Do @step under the lock until it says that all is done. Others get their turn between two
+ * steps.
+ */
+static int mh_collect_until(struct mh_heap *heap, bool (*step)(struct mh_heap *heap, u64 arg),
+			    u64 arg)
 {
-	struct mh_collect *c = heap->collect;
-	u64 target = c->begun + 1;
+	bool done = false;
 
-	mh_reap_all(heap);
-	while (c->finished < target) {
-		if (signal_pending(current))
+	while (!done) {
+		if (signal_pending(current) || mutex_lock_interruptible(&heap->collect_lock))
 			return -EINTR;
-		if (heap->phase == MH_IDLE)
-			mh_trace_begin(heap);
-		mh_timed_trace_step(heap);
+		done = step(heap, arg);
+		mutex_unlock(&heap->collect_lock);
 		cond_resched();
 	}
-	mh_reap_all(heap);
-	/* The trace answered for all candidates. A pool queued for them could not be given back. */
-	while (!atomic_read(&heap->ncand) && mh_cand_queued(heap))
-		mh_local_pass(heap);
 	return 0;
 }
 
-static int mh_collect_local(struct mh_heap *heap, bool all)
+/* Everything dead is freed, including what operations under way were about to leave. */
+static bool mh_step_reap(struct mh_heap *heap, u64 unused)
 {
-	bool more;
+	bool done;
+	u64 since;
 
-	do {
-		if (signal_pending(current))
-			return -EINTR;
-		if (atomic_read(&heap->ndead))
-			mh_timed_reap(heap);
-		more = mh_local_pass(heap) || atomic_read(&heap->ndead);
-		cond_resched();
-	} while (more && all);
-	mh_timed_reap(heap);
+	if (mh_timed_reap(heap))
+		return false;
+	mh_gate_exclusive(heap, &since);
+	done = !atomic_read(&heap->ndead);
+	mh_gate_release(heap, since);
+	return done;
+}
+
+/* All traces up to number @last are finished. */
+static bool mh_step_trace(struct mh_heap *heap, u64 last)
+{
+	if (heap->collect->finished >= last)
+		return true;
+	if (heap->phase == MH_IDLE)
+		mh_trace_begin(heap);
+	mh_timed_trace_step(heap);
+	return false;
+}
+
+/* No candidate is left, and nothing that may leave one when it is reaped. */
+static bool mh_step_local(struct mh_heap *heap, u64 unused)
+{
+	if (atomic_read(&heap->ndead))
+		mh_timed_reap(heap);
+	return !mh_local_pass(heap) && !atomic_read(&heap->ndead);
+}
+
+/*
+ * A pool queued for candidates cannot be given back: see to it that none is in vain. Then give
+ * back what can be.
+ */
+static bool mh_step_trim(struct mh_heap *heap, u64 unused)
+{
+	bool queued = !atomic_read(&heap->ncand) && mh_cand_queued(heap);
+
+	if (queued)
+		mh_local_pass(heap);
+	return !mh_trim_step(heap) && !queued;
+}
+
+static int mh_collect_full(struct mh_heap *heap)
+{
+	u64 last;
+	int err = mh_collect_until(heap, mh_step_reap, 0);
+
+	if (err || mutex_lock_interruptible(&heap->collect_lock))
+		return -EINTR;
+	/* A trace under way began too early. */
+	last = heap->collect->begun + 1;
+	mutex_unlock(&heap->collect_lock);
+	err = mh_collect_until(heap, mh_step_trace, last);
+	return err ? err : mh_collect_until(heap, mh_step_reap, 0);
+}
+
+static int mh_collect_once(struct mh_heap *heap)
+{
+	if (mutex_lock_interruptible(&heap->collect_lock))
+		return -EINTR;
+	mh_local_pass(heap);
+	mutex_unlock(&heap->collect_lock);
 	return 0;
 }
 
@@ -630,16 +726,14 @@ int mh_collect(struct mh_heap *heap, u32 generation, u64 *unreachable)
 
 	if (generation > MOHEAP_COLLECT_FULL)
 		return -EINVAL;
-	err = mutex_lock_interruptible(&heap->collect_lock);
-	if (err)
-		return -EINTR;
-	if (generation == MOHEAP_COLLECT_FULL)
-		err = mh_collect_full(heap);
+	if (generation == MOHEAP_COLLECT_LOCAL)
+		err = mh_collect_once(heap);
+	else if (generation == MOHEAP_COLLECT_LOCAL_ALL)
+		err = mh_collect_until(heap, mh_step_local, 0);
 	else
-		err = mh_collect_local(heap, generation == MOHEAP_COLLECT_LOCAL_ALL);
-	while (mh_trim_step(heap))
-		cond_resched();
-	mutex_unlock(&heap->collect_lock);
+		err = mh_collect_full(heap);
+	if (!err)
+		err = mh_collect_until(heap, mh_step_trim, 0);
 	*unreachable = mh_found_unreachable(heap) - before;
 	mh_collector_kick(heap);
 	return err;

@@ -573,6 +573,7 @@ u64 mh_client_count_held(struct mh_client *client);
  * @rooted: all roots are marked
  * @begun: traces begun
  * @finished: traces finished
+ * @passed: the last step was a local pass: it is a trace's turn
  * @credit: visits that local passes may still spend
  * @allocated: objects ever made when the last trace ended
  * @live: objects alive then
@@ -595,6 +596,7 @@ struct mh_collect {
 	bool rooted;
 	u64 begun;
 	u64 finished;
+	bool passed;
 	s64 credit;
 	u64 allocated;
 	u64 live;
@@ -609,6 +611,7 @@ struct mh_collect {
 int mh_collector_init(struct mh_heap *heap);
 void mh_collector_destroy(struct mh_heap *heap);
 void mh_collector_kick(struct mh_heap *heap);
+void mh_collector_assist(struct mh_heap *heap);
 void mh_collector_stat(struct mh_heap *heap, struct moheap_stat *stat);
 int mh_collector_tune(struct mh_heap *heap, struct moheap_tune *tune);
 int mh_collect(struct mh_heap *heap, u32 generation, u64 *unreachable);

@@ -470,7 +470,7 @@ static bool mh_trim_bin(struct mh_heap *heap, struct mh_bin *bin, u32 keep)
 }
 
 /**
- * mh_trim_step() - give back empty pools of one bin that has more than it should keep
+ * mh_trim_step() - give back some empty pools of one bin that has more than it should keep
  * @heap: the heap; caller holds heap->collect_lock and not the gate
  *
  * Return: true if there may be more to do.
@@ -488,8 +488,8 @@ bool mh_trim_step(struct mh_heap *heap)
 	clear_bit(0, &bin->trim_queued);
 	/* Pools that become empty from here on queue the bin again. */
 	smp_mb__after_atomic();
-	while (mh_trim_bin(heap, bin, MH_KEEP_EMPTY))
-		cond_resched();
+	if (mh_trim_bin(heap, bin, MH_KEEP_EMPTY))
+		mh_bin_queue_trim(heap, bin);
 	return true;
 }
 
