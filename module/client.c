@@ -451,7 +451,8 @@ u64 mh_client_count_held(struct mh_client *client)
 	u64 n = 0;
 
 	xa_for_each(&client->holds, id, holds)
-		n += bitmap_weight(holds->bits, holds->pool->nblocks);
+		/* A figure for people: bits may change while they are counted. */
+		n += data_race(bitmap_weight(holds->bits, holds->pool->nblocks));
 	return n;
 }
 

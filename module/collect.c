@@ -334,7 +334,7 @@ static bool mh_next_candidate(struct mh_local *l, struct mh_obj *o)
 			c->cand_pool = llist_entry(llist_del_first(&l->heap->cand),
 						   struct mh_pool, cand_node);
 		o->pool = c->cand_pool;
-		o->idx = find_first_bit(mh_map(o->pool, MH_CAND), o->pool->nblocks);
+		o->idx = mh_first_bit(o->pool, MH_CAND);
 		if (o->idx < o->pool->nblocks) {
 			clear_bit(o->idx, mh_map(o->pool, MH_CAND));
 			atomic_dec(&l->heap->ncand);

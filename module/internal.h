@@ -207,6 +207,21 @@ static inline unsigned long *mh_map(struct mh_pool *pool, enum mh_map map)
 	return pool->map + map * BITS_TO_LONGS(pool->nblocks);
 }
 
+/* find_first_bit() for a bitmap that others change meanwhile. Return nblocks if none is set. */
+static inline u32 mh_first_bit(struct mh_pool *pool, enum mh_map map)
+{
+	const unsigned long *words = mh_map(pool, map);
+	unsigned long word;
+	u32 i;
+
+	for (i = 0; i < BITS_TO_LONGS(pool->nblocks); i++) {
+		word = READ_ONCE(words[i]);
+		if (word)
+			return i * BITS_PER_LONG + __ffs(word);
+	}
+	return pool->nblocks;
+}
+
 /* An object found: where its header is. */
 struct mh_obj {
 	struct mh_pool *pool;
