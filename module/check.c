@@ -7,8 +7,8 @@
  * programs can on heaps created with MOHEAP_CREATE_DEBUG. It is the one place where the
  * exclusive gate is held for as long as the heap is large.
  *
- * What a trace under way does to the counts is known: the object whose slots it follows, and the
- * one it clears, have a pin each.
+ * What a trace under way does to the counts is known: the condemned object whose slots it clears
+ * has a pin.
  */
 #include "internal.h"
 
@@ -100,8 +100,6 @@ static void mh_check_references(struct mh_check *check)
 			mh_check_slots(check, &o);
 		}
 	}
-	if (c->following.pool)
-		c->following.pool->check[c->following.idx]++;
 	if (c->condemned.pool)
 		c->condemned.pool->check[c->condemned.idx]++;
 }

@@ -583,7 +583,7 @@ u64 mh_client_count_held(struct mh_client *client);
  * @sweep_id: the pool being swept
  * @sweep_idx: block of it to go on from
  * @condemned: the condemned object that is being cleared, or no pool; pinned
- * @following: an object with slots apart that is being followed, or no pool; pinned
+ * @following: ref of an object with slots apart that is being followed, or 0
  * @followed: how many of its slots were
  * @rooted: all roots are marked
  * @begun: traces begun
@@ -606,7 +606,7 @@ struct mh_collect {
 	unsigned long sweep_id;
 	u32 sweep_idx;
 	struct mh_obj condemned;
-	struct mh_obj following;
+	u64 following;
 	u32 followed;
 	bool rooted;
 	u64 begun;

@@ -186,28 +186,29 @@ static void mh_follow(struct mh_heap *heap, u32 *slots, u32 from, u32 to)
 }
 
 /*
- * Slots kept apart may be many, and are freed with their object: it stays pinned until they
- * are followed, over as many slices as it takes.
+ * Slots kept apart may be many, and are freed with their object. They are followed over as many
+ * slices as it takes, with the object pinned in each, and not in between: a pin that a local
+ * pass sees would keep garbage.
  */
 static int mh_follow_apart(struct mh_heap *heap, int budget)
 {
 	struct mh_collect *c = heap->collect;
 	struct mh_dead dead = { };
-	u32 nslots, n;
-	u32 *slots = mh_slots(&c->following, &nslots);
+	u32 nslots, n, *slots;
+	struct mh_obj o;
 
+	if (mh_pin(heap, c->following, &o)) {
+		c->following = 0;
+		return 1;
+	}
+	slots = mh_slots(&o, &nslots);
 	n = min_t(u32, nslots - c->followed, budget);
 	mh_follow(heap, slots, c->followed, c->followed + n);
 	c->followed += n;
-	if (c->followed == nslots) {
-		/*
-		 * A local pass that met the pin may have taken the object for alive: make it a
-		 * candidate again.
-		 */
-		mh_put(heap, &c->following, 1, &dead);
-		mh_reap(heap, &dead, MH_REAP_INLINE);
-		c->following.pool = NULL;
-	}
+	if (c->followed == nslots)
+		c->following = 0;
+	mh_unpin(heap, &o, &dead);
+	mh_reap(heap, &dead, MH_REAP_INLINE);
 	return n + 1;
 }
 
@@ -224,10 +225,9 @@ static int mh_follow_object(struct mh_heap *heap, const struct mh_obj *o)
 		mh_follow(heap, slots, 0, nslots);
 		return nslots + 1;
 	}
-	if (mh_pin_live(o)) {
-		c->following = *o;
-		c->followed = 0;
-	}
+	/* Dead meanwhile, it is not found again. */
+	c->following = mh_ref(o);
+	c->followed = 0;
 	return 1;
 }
 
@@ -275,7 +275,7 @@ static bool mh_mark_slice(struct mh_heap *heap)
 	struct mh_obj o;
 
 	while (budget > 0) {
-		if (c->following.pool) {
+		if (c->following) {
 			budget -= mh_follow_apart(heap, budget);
 			continue;
 		}
@@ -414,7 +414,7 @@ static bool mh_marked_all(struct mh_heap *heap)
 	struct mh_collect *c = heap->collect;
 
 	lockdep_assert_held_write(&heap->gate);
-	return !c->grey_pool && !c->following.pool && llist_empty(&heap->grey);
+	return !c->grey_pool && !c->following && llist_empty(&heap->grey);
 }
 
 static bool mh_trace_slice(struct mh_heap *heap)
