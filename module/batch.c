@@ -21,7 +21,6 @@
 #include <linux/uaccess.h>
 
 #include "internal.h"
-#include "tracepoints.h"
 
 #define MH_CHUNK	16	/* operations copied, and done, at a time */
 #define MH_SLICE	128	/* slots, and objects, handled in one hold of the gate */
@@ -324,54 +323,19 @@ static int mh_op_drop(struct mh_ctx *ctx, struct moheap_op *op)
 	return mh_client_drop(ctx->client, op->ref, &ctx->dead);
 }
 
-/*
- * Renewing is a drop and a birth in one, for an object that nothing but the hold of this client
- * refers to: its count is the hold and our pin. A trace need not know: the block was held, and
- * is marked or will be.
- */
-static int mh_renew(struct mh_ctx *ctx, const struct mh_obj *o, u64 from, u64 to)
-{
-	u64 word = mh_word(mh_gen(from), 2);
-	u32 nslots;
-	u32 *slots = mh_slots(o, &nslots);
-
-	if (!mh_client_holding(ctx->client, o))
-		return -ENOENT;
-	if (!atomic64_try_cmpxchg(&o->header->word, &word, mh_word(mh_gen(to), 2)))
-		return -EBUSY;
-	/* Nobody stores here any more: that takes a ref, and the new one is not known yet. */
-	if (memchr_inv(slots, 0, nslots * sizeof(*slots))) {
-		atomic64_sub(mh_word(mh_gen(to) - mh_gen(from), 0), &o->header->word);
-		return -EBUSY;
-	}
-	this_cpu_inc(ctx->heap->counters->allocated);
-	this_cpu_inc(ctx->heap->counters->freed_count);
-	trace_moheap_free(ctx->heap, o, mh_gen(from) + 1);
-	trace_moheap_alloc(ctx->heap, o->pool, to);
-	return 0;
-}
-
 static int mh_op_renew(struct mh_ctx *ctx, struct moheap_op *op)
 {
 	u32 gen = mh_gen(op->a);
-	struct mh_obj o;
-	int err;
 
 	if (op->flags || op->index || op->b)
 		return -EINVAL;
 	if (ctx->client->readonly)
 		return -EACCES;
-	err = mh_pin(ctx->heap, op->ref, &o);
-	if (err)
-		return err;
 	if ((u32)op->a != (u32)op->ref || !(gen & 1) || !(gen & MH_GEN_REUSED) ||
 	    (gen & ~MH_GEN_REUSED) <= (mh_gen(op->ref) & ~MH_GEN_REUSED) ||
 	    (gen & ~MH_GEN_REUSED) > MH_GEN_LAST)
-		err = -EINVAL;
-	else
-		err = mh_renew(ctx, &o, op->ref, op->a);
-	mh_unpin(ctx->heap, &o, &ctx->dead);
-	return err;
+		return -EINVAL;
+	return mh_client_renew(ctx->client, op->ref, op->a, &ctx->dead);
 }
 
 /* ---- Single slots ---- */

@@ -382,18 +382,30 @@ int mh_client_hold(struct mh_client *client, const struct mh_obj *o, struct mh_d
 }
 
 /*
- * Two threads dropped the same ref, and between the look at the generation and at the bit the
- * block got a new object that the client holds. The bit, and the reference it was, are that
- * object's: give them back. If another thread has held it once more meanwhile, that reference
- * is one too many.
+ * Take the hold on what @ref names out of its bit: the reference is the caller's then. Return 0,
+ * -ENOENT if the client does not hold it, or what mh_named() says.
  */
-static int mh_drop_mistaken(struct mh_client *client, struct mh_holds *holds,
-			    const struct mh_obj *o, struct mh_dead *dead)
+static int mh_unhold(struct mh_client *client, u64 ref, struct mh_holds **holds,
+		     struct mh_obj *o)
+{
+	int err = mh_named(client->heap, ref, o);
+
+	if (err)
+		return err;
+	*holds = mh_client_holds(client, o->pool);
+	return *holds && test_and_clear_bit(o->idx, (*holds)->bits) ? 0 : -ENOENT;
+}
+
+/*
+ * Make the caller's reference a hold again. If another thread has held the object meanwhile, it
+ * is one too many. The trace may have looked at the bit while it was clear (barrier H).
+ */
+static void mh_rehold(struct mh_client *client, struct mh_holds *holds, const struct mh_obj *o,
+		      struct mh_dead *dead)
 {
 	mh_shade(client->heap, o);
 	if (test_and_set_bit(o->idx, holds->bits))
 		mh_put(client->heap, o, 1, dead);
-	return -ESTALE;
 }
 
 /**
@@ -408,20 +420,74 @@ int mh_client_drop(struct mh_client *client, u64 ref, struct mh_dead *dead)
 {
 	struct mh_holds *holds;
 	struct mh_obj o;
-	int err;
+	int err = mh_unhold(client, ref, &holds, &o);
 
-	err = mh_named(client->heap, ref, &o);
 	if (err)
 		return err;
-	holds = mh_client_holds(client, o.pool);
-	if (!holds || !test_and_clear_bit(o.idx, holds->bits))
-		return -ENOENT;
-	/* The bit was a reference, so now the block cannot change hands: look again. */
-	if (mh_ref(&o) == ref)
+	/*
+	 * Now the block cannot change hands. If two threads dropped the same ref, it may have
+	 * done so before, and the reference is that of a new object.
+	 */
+	if (mh_ref(&o) == ref) {
 		mh_put(client->heap, &o, 1, dead);
-	else
-		err = mh_drop_mistaken(client, holds, &o, dead);
-	return err;
+		return 0;
+	}
+	mh_rehold(client, holds, &o, dead);
+	return -ESTALE;
+}
+
+static bool mh_slots_empty(const struct mh_obj *o)
+{
+	u32 nslots;
+	u32 *slots = mh_slots(o, &nslots);
+
+	return nslots <= MH_SLOTS_INLINE && !memchr_inv(slots, 0, nslots * sizeof(*slots));
+}
+
+/* The caller has a reference to @from. Return whether that was all, and it is @to now. */
+static bool mh_renew(const struct mh_obj *o, u64 from, u64 to)
+{
+	u64 word = mh_word(mh_gen(from), 1);
+
+	if (!mh_slots_empty(o))
+		return false;
+	if (!atomic64_try_cmpxchg(&o->header->word, &word, mh_word(mh_gen(to), 1)))
+		return false;
+	/* A store in another thread may have come and gone since. There is none any more. */
+	if (mh_slots_empty(o))
+		return true;
+	atomic64_sub(mh_word(mh_gen(to) - mh_gen(from), 0), &o->header->word);
+	return false;
+}
+
+/**
+ * mh_client_renew() - a drop and a birth in one, for an object that only the client refers to
+ * @client: the client; caller holds the gate
+ * @from: the object
+ * @to: a later ref of its block
+ * @dead: where the object goes if the client gave it up meanwhile
+ *
+ * Return: 0, -EBUSY if something else refers to it or it refers to something, -ENOENT if the
+ * client does not hold it, or what mh_named() says.
+ */
+int mh_client_renew(struct mh_client *client, u64 from, u64 to, struct mh_dead *dead)
+{
+	struct mh_holds *holds;
+	struct mh_obj o;
+	bool renewed;
+	int err = mh_unhold(client, from, &holds, &o);
+
+	if (err)
+		return err;
+	renewed = mh_renew(&o, from, to);
+	mh_rehold(client, holds, &o, dead);
+	if (!renewed)
+		return -EBUSY;
+	this_cpu_inc(client->heap->counters->allocated);
+	this_cpu_inc(client->heap->counters->freed_count);
+	trace_moheap_free(client->heap, &o, mh_gen(from) + 1);
+	trace_moheap_alloc(client->heap, o.pool, to);
+	return 0;
 }
 
 /**

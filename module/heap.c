@@ -293,6 +293,7 @@ void mh_heap_stat(struct mh_heap *heap, struct moheap_stat *stat)
 	stat->pending = atomic_read(&heap->ndead);
 	stat->candidates = atomic_read(&heap->ncand);
 	stat->escaped = atomic_read(&heap->escaped);
+	stat->tracing = READ_ONCE(heap->phase) != MH_IDLE;
 	stat->clients = refcount_read(&heap->nclients);
 	mutex_lock(&heap->lock);
 	stat->pools = heap->npools;

@@ -404,7 +404,7 @@ enum mh_phase {
  * @counters: see struct mh_counters
  * @dead_lock: protects @dead
  * @dead: dead objects left to the collector
- * @ndead: how many there are
+ * @ndead: how many there are, on the list or in the collector's hands
  * @grey: pools with grey objects
  * @cand: pools with candidates
  * @ncand: candidates
@@ -569,6 +569,7 @@ u32 mh_client_alloc(struct mh_client *client, struct mh_bin *bin, u32 nslots, u3
 		    u32 want, u64 *refs);
 int mh_client_hold(struct mh_client *client, const struct mh_obj *o, struct mh_dead *dead);
 int mh_client_drop(struct mh_client *client, u64 ref, struct mh_dead *dead);
+int mh_client_renew(struct mh_client *client, u64 from, u64 to, struct mh_dead *dead);
 bool mh_client_holding(struct mh_client *client, const struct mh_obj *o);
 void mh_holds_forget(struct mh_pool *pool);
 u64 mh_client_count_held(struct mh_client *client);

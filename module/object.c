@@ -489,13 +489,16 @@ void mh_reap(struct mh_heap *heap, struct mh_dead *dead, int budget)
 bool mh_reap_step(struct mh_heap *heap, int budget)
 {
 	struct mh_dead dead;
+	u32 n;
 
 	spin_lock(&heap->dead_lock);
 	dead = heap->dead;
 	heap->dead = (struct mh_dead){ };
 	spin_unlock(&heap->dead_lock);
-	atomic_sub(dead.n, &heap->ndead);
+	n = dead.n;
 	mh_reap(heap, &dead, budget);
+	/* Only now: who reads 0 may rely on it. */
+	atomic_sub(n, &heap->ndead);
 	return atomic_read(&heap->ndead) > 0;
 }
 

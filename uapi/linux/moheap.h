@@ -405,6 +405,7 @@ struct moheap_collect {
  * @trace_ns: time spent in traces
  * @local_ns: time spent in local passes
  * @reap_ns: time the collector spent on dead objects left to it
+ * @tracing: 1 while a trace is under way
  */
 struct moheap_stat {
 	__u32 size;
@@ -435,6 +436,7 @@ struct moheap_stat {
 	__u64 trace_ns;
 	__u64 local_ns;
 	__u64 reap_ns;
+	__u64 tracing;
 };
 
 /* Members of struct moheap_tune, for its @set */
