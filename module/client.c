@@ -504,6 +504,32 @@ bool mh_client_holding(struct mh_client *client, const struct mh_obj *o)
 	return holds && test_bit(o->idx, holds->bits);
 }
 
+/* Holders of a pool that mh_is_held() looks at: nearly always all there are. */
+#define MH_HOLDERS_LOOK	4
+
+/**
+ * mh_is_held() - does some client hold an object?
+ * @o: the object; caller holds the gate
+ *
+ * Return: true if so; false if not, or not worth finding out. While the gate is held exclusive,
+ * the answer stays the same.
+ */
+bool mh_is_held(const struct mh_obj *o)
+{
+	struct mh_holds *holds;
+	bool held = false;
+	int n = 0;
+
+	rcu_read_lock();
+	hlist_for_each_entry_rcu(holds, &o->pool->holders, node) {
+		held = test_bit(o->idx, holds->bits);
+		if (held || ++n == MH_HOLDERS_LOOK)
+			break;
+	}
+	rcu_read_unlock();
+	return held;
+}
+
 /**
  * mh_client_count_held() - how many objects a client holds
  * @client: the client; caller holds the gate

@@ -17,7 +17,8 @@
  *			what was taken through its slots
  *	free		the others had references only from each other
  *
- * Objects without slots are in no cycle: they are neither visited nor subtracted, and lose their
+ * Objects without slots are in no cycle, and objects that a client holds are alive, with all
+ * that they reach. Both are left alone: neither visited nor subtracted, they lose their
  * references like any other when a garbage object goes. An escape puts back what was taken.
  * The visited are in an array of the budget's length and have their MH_TRIAL bit set; nothing is
  * allocated. The pass is correct whatever the phase of a trace: it frees only what nothing else
@@ -169,16 +170,17 @@ static bool mh_local_visit(struct mh_local *l, const struct mh_obj *o)
 	if (l->n == l->budget)
 		return false;
 	__set_bit(o->idx, mh_map(o->pool, MH_TRIAL));
+	l->c->outside[l->n] = false;
 	l->c->visited[l->n++] = *o;
 	return true;
 }
 
-/* What a slot refers to, unless that is in no cycle anyway. */
+/* What a slot refers to, unless that is in no garbage cycle anyway. */
 static bool mh_local_target(struct mh_local *l, u32 granule, struct mh_obj *target)
 {
 	if (!granule || WARN_ON_ONCE(mh_pool_find(l->heap, granule, target)))
 		return false;
-	return !mh_is_leaf(target);
+	return !mh_is_leaf(target) && !mh_is_held(target);
 }
 
 /* Put back what was taken through the first @end slots of an object. */
@@ -204,20 +206,26 @@ static void mh_local_undo(struct mh_local *l, u32 last, u32 end)
 		__clear_bit(o[i].idx, mh_map(o[i].pool, MH_TRIAL));
 }
 
-/* Return the slots taken, all of them unless the budget ran out. */
-static u32 mh_local_subtract_object(struct mh_local *l, const struct mh_obj *o, bool *within)
+/* Return the slots taken of visited object @v, all of them unless the budget ran out. */
+static u32 mh_local_subtract_object(struct mh_local *l, u32 v, bool *within)
 {
+	/* A copy: the array grows below. */
+	const struct mh_obj o = l->c->visited[v];
 	struct mh_obj target;
 	u32 nslots, i;
-	u32 *slots = mh_slots(o, &nslots);
+	u32 *slots = mh_slots(&o, &nslots);
 
 	*within = nslots <= l->edges;
 	if (!*within)
 		return 0;
 	l->edges -= nslots;
 	for (i = 0; i < nslots; i++) {
-		if (!mh_local_target(l, slots[i], &target))
+		if (!slots[i])
 			continue;
+		if (!mh_local_target(l, slots[i], &target)) {
+			l->c->outside[v] = true;
+			continue;
+		}
 		*within = mh_local_visit(l, &target);
 		if (!*within)
 			break;
@@ -233,10 +241,7 @@ static bool mh_local_subtract(struct mh_local *l)
 	u32 i, end;
 
 	for (i = 0; i < l->n; i++) {
-		/* A copy: the array grows below. */
-		struct mh_obj o = l->c->visited[i];
-
-		end = mh_local_subtract_object(l, &o, &within);
+		end = mh_local_subtract_object(l, i, &within);
 		if (!within) {
 			mh_local_undo(l, i, end);
 			return false;
@@ -266,17 +271,15 @@ static void mh_local_restore(struct mh_local *l, const struct mh_obj *o)
 	}
 }
 
-/* Clear the slots of a garbage object. Only leaves still count what these were. */
-static void mh_local_cut(struct mh_local *l, const struct mh_obj *o)
+/* Clear the slots of a garbage object. What the pass left alone still counts them. */
+static void mh_local_cut(struct mh_local *l, const struct mh_obj *o, bool outside)
 {
 	struct mh_obj target;
 	u32 nslots, i;
 	u32 *slots = mh_slots(o, &nslots);
 
 	for (i = 0; i < nslots; i++) {
-		if (!slots[i])
-			continue;
-		if (!mh_local_target(l, slots[i], &target))
+		if (outside && slots[i] && !mh_local_target(l, slots[i], &target))
 			mh_put(l->heap, &target, 1, &l->dead);
 		slots[i] = 0;
 	}
@@ -285,13 +288,14 @@ static void mh_local_cut(struct mh_local *l, const struct mh_obj *o)
 /* What still has its MH_TRIAL bit is garbage. */
 static void mh_local_free(struct mh_local *l)
 {
-	struct mh_obj *o = l->c->visited, *end = o + l->n;
-	u32 gen;
+	struct mh_obj *o;
+	u32 gen, i;
 
-	for (; o < end; o++) {
+	for (i = 0; i < l->n; i++) {
+		o = &l->c->visited[i];
 		if (!__test_and_clear_bit(o->idx, mh_map(o->pool, MH_TRIAL)))
 			continue;
-		mh_local_cut(l, o);
+		mh_local_cut(l, o, l->c->outside[i]);
 		gen = mh_gen_after(mh_gen(atomic64_read(&o->header->word)));
 		mh_object_release(l->heap, o, gen);
 		l->freed++;
@@ -330,16 +334,24 @@ static bool mh_next_candidate(struct mh_local *l, struct mh_obj *o)
 
 	while (l->cost < l->budget && mh_cand_queued(l->heap)) {
 		l->cost++;
-		if (!c->cand_pool)
+		if (!c->cand_pool) {
 			c->cand_pool = llist_entry(llist_del_first(&l->heap->cand),
 						   struct mh_pool, cand_node);
+			c->cand_word = 0;
+		}
 		o->pool = c->cand_pool;
-		o->idx = mh_first_bit(o->pool, MH_CAND);
+		o->idx = mh_first_bit(o->pool, MH_CAND, c->cand_word);
 		if (o->idx < o->pool->nblocks) {
+			c->cand_word = o->idx / BITS_PER_LONG;
 			clear_bit(o->idx, mh_map(o->pool, MH_CAND));
 			atomic_dec(&l->heap->ncand);
 			o->header = mh_header(o->pool, o->idx);
 			return true;
+		}
+		/* Some may have come behind our back, between two passes. */
+		if (c->cand_word && mh_first_bit(o->pool, MH_CAND, 0) < o->pool->nblocks) {
+			c->cand_word = 0;
+			continue;
 		}
 		clear_bit(MH_QUEUED_CAND, &o->pool->queued);
 		c->cand_pool = NULL;
@@ -347,12 +359,12 @@ static bool mh_next_candidate(struct mh_local *l, struct mh_obj *o)
 	return false;
 }
 
-/* Dead, condemned or free blocks may have kept their bit. */
-static bool mh_candidate_lives(struct mh_heap *heap, const struct mh_obj *o)
+/* Dead, condemned or free blocks may have kept their bit, and a client may hold it again. */
+static bool mh_candidate_worth(struct mh_heap *heap, const struct mh_obj *o)
 {
 	u64 word = atomic64_read(&o->header->word);
 
-	if (!mh_alive(word) || !mh_count(word))
+	if (!mh_alive(word) || !mh_count(word) || mh_is_held(o))
 		return false;
 	return heap->phase != MH_SWEEPING || mh_test(o, MH_MARK);
 }
@@ -402,7 +414,7 @@ static bool mh_local_pass(struct mh_heap *heap)
 	mh_gate_exclusive(heap, &since);
 	while (mh_next_candidate(&l, &o)) {
 		candidates++;
-		if (mh_candidate_lives(heap, &o))
+		if (mh_candidate_worth(heap, &o))
 			mh_local_candidate(&l, &o);
 	}
 	more = mh_cand_queued(heap);

@@ -207,14 +207,17 @@ static inline unsigned long *mh_map(struct mh_pool *pool, enum mh_map map)
 	return pool->map + map * BITS_TO_LONGS(pool->nblocks);
 }
 
-/* find_first_bit() for a bitmap that others change meanwhile. Return nblocks if none is set. */
-static inline u32 mh_first_bit(struct mh_pool *pool, enum mh_map map)
+/*
+ * The first bit of a bitmap that others change meanwhile, from a word on. Return nblocks if none
+ * is set.
+ */
+static inline u32 mh_first_bit(struct mh_pool *pool, enum mh_map map, u32 from)
 {
 	const unsigned long *words = mh_map(pool, map);
 	unsigned long word;
 	u32 i;
 
-	for (i = 0; i < BITS_TO_LONGS(pool->nblocks); i++) {
+	for (i = from; i < BITS_TO_LONGS(pool->nblocks); i++) {
 		word = READ_ONCE(words[i]);
 		if (word)
 			return i * BITS_PER_LONG + __ffs(word);
@@ -485,7 +488,88 @@ u32 mh_pool_take(struct mh_pool *pool, u32 want, u32 *word, unsigned long *mask)
 void mh_block_free(struct mh_pool *pool, u32 idx, u32 gen);
 bool mh_trim_step(struct mh_heap *heap);
 void mh_trim_all(struct mh_heap *heap);
-int mh_pool_find(struct mh_heap *heap, u32 granule, struct mh_obj *o);
+
+/* ---- The hottest paths of pool.c and object.c ---- */
+
+/**
+ * mh_pool_find() - the block at a granule
+ * @heap: the heap; caller holds its gate
+ * @granule: where
+ * @o: out
+ *
+ * Return: 0, -EINVAL if it is outside the arena, -ESTALE if no block begins there.
+ */
+static inline int mh_pool_find(struct mh_heap *heap, u32 granule, struct mh_obj *o)
+{
+	u32 page = granule / MH_PAGE_GRANULES;
+	struct mh_leaf *leaf;
+	struct mh_pool *pool;
+	u32 off, idx;
+
+	lockdep_assert_held(&heap->gate);
+	if (page >= heap->arena.npages)
+		return -EINVAL;
+	/* Pairs with mh_arena_install_leaves(), and the next with mh_arena_map(). */
+	leaf = smp_load_acquire(&heap->arena.dir[page / MH_LEAF_PAGES]);
+	if (!leaf)
+		return -ESTALE;
+	/* Complete, as it can be seen. */
+	pool = smp_load_acquire(&leaf->pool[page % MH_LEAF_PAGES]);
+	if (!pool)
+		return -ESTALE;
+	off = granule - pool->first;
+	idx = (off * pool->magic) >> 32;
+	if (idx >= pool->nblocks || idx * pool->stride != off)
+		return -ESTALE;
+	o->pool = pool;
+	o->header = mh_header(pool, idx);
+	o->idx = idx;
+	return 0;
+}
+
+/**
+ * mh_slots() - the slots of an object
+ * @o: the object
+ * @nslots: out: how many
+ *
+ * Return: the first. Slots kept apart are there for as long as the object is pinned, or the
+ * caller owns it.
+ */
+static inline u32 *mh_slots(const struct mh_obj *o, u32 *nslots)
+{
+	struct mh_counted *counted;
+	struct mh_apart *apart;
+
+	switch (o->pool->bin->geo.kind) {
+	case MH_SLOTS_FIXED:
+		*nslots = o->pool->bin->geo.nslots;
+		return (u32 *)(o->header + 1);
+	case MH_SLOTS_COUNTED:
+		counted = container_of(o->header, struct mh_counted, header);
+		*nslots = READ_ONCE(counted->nslots);
+		return counted->slots;
+	default:
+		apart = container_of(o->header, struct mh_apart, header);
+		*nslots = READ_ONCE(apart->nslots);
+		return apart->slots;
+	}
+}
+
+static inline bool mh_may_cycle(const struct mh_pool *pool)
+{
+	return pool->bin->geo.nslots || pool->bin->geo.kind == MH_SLOTS_APART;
+}
+
+/**
+ * mh_is_leaf() - the object has no slots, so no cycle goes through it
+ * @o: the object
+ *
+ * Return: true if so.
+ */
+static inline bool mh_is_leaf(const struct mh_obj *o)
+{
+	return !mh_may_cycle(o->pool);
+}
 
 /* ---- object.c, the functions ---- */
 
@@ -495,7 +579,6 @@ int mh_pool_find(struct mh_heap *heap, u32 granule, struct mh_obj *o);
 /* Slots the collector clears in dead objects in one hold of the gate. */
 #define MH_REAP_STEP	512
 
-u32 *mh_slots(const struct mh_obj *o, u32 *nslots);
 u64 mh_ref(const struct mh_obj *o);
 int mh_named(struct mh_heap *heap, u64 ref, struct mh_obj *o);
 int mh_pin(struct mh_heap *heap, u64 ref, struct mh_obj *o);
@@ -507,7 +590,6 @@ void mh_unpin(struct mh_heap *heap, const struct mh_obj *o, struct mh_dead *dead
 void mh_put_granule(struct mh_heap *heap, u32 granule, struct mh_dead *dead);
 void mh_grey(struct mh_heap *heap, struct mh_pool *pool, u32 word, unsigned long mask);
 void mh_shade(struct mh_heap *heap, const struct mh_obj *o);
-bool mh_is_leaf(const struct mh_obj *o);
 void mh_slots_begin(const struct mh_obj *o);
 bool mh_slots_clear(struct mh_heap *heap, const struct mh_obj *o, struct mh_dead *dead,
 		    int *budget);
@@ -571,6 +653,7 @@ int mh_client_hold(struct mh_client *client, const struct mh_obj *o, struct mh_d
 int mh_client_drop(struct mh_client *client, u64 ref, struct mh_dead *dead);
 int mh_client_renew(struct mh_client *client, u64 from, u64 to, struct mh_dead *dead);
 bool mh_client_holding(struct mh_client *client, const struct mh_obj *o);
+bool mh_is_held(const struct mh_obj *o);
 void mh_holds_forget(struct mh_pool *pool);
 u64 mh_client_count_held(struct mh_client *client);
 
@@ -597,11 +680,14 @@ u64 mh_client_count_held(struct mh_client *client);
  * @lasted: how long it took, in jiffies
  * @started: when the trace under way began, in ns
  * @stat: figures; only those of the collector are kept up to date
+ * @cand_word: word of the candidates of @cand_pool to go on from
  * @visited: objects visited by the local pass under way
+ * @outside: which of them refer to objects that the pass leaves alone
  * @stack: objects found reachable by it, whose slots are to be restored
  */
 struct mh_collect {
 	struct mh_pool *cand_pool;
+	u32 cand_word;
 	struct mh_pool *grey_pool;
 	unsigned long cursor;
 	unsigned long sweep_id;
@@ -621,6 +707,7 @@ struct mh_collect {
 	u64 started;
 	struct moheap_stat stat;
 	struct mh_obj visited[MOHEAP_BUDGET_MAX];
+	bool outside[MOHEAP_BUDGET_MAX];
 	struct mh_obj stack[MOHEAP_BUDGET_MAX];
 };
 

@@ -26,59 +26,17 @@
  * collector on heap->dead, so no operation pays for a long chain.
  *
  * Candidates: an object whose count falls, but not to zero, may be all that leads into a cycle.
- * Its MH_CAND bit is set and its pool queued on heap->cand. The order is: bit, then (a full
- * barrier in test_and_set_bit()) the pool's queued flag; the collector clears the flag, then
- * looks for bits. Pins are not references: undoing one makes no candidate (mh_unpin()); the drop
- * of the reference that was undone meanwhile has made it.
+ * Not so if a client holds it: the drop of that hold clears the bit before it lowers the count,
+ * so if the bit is seen set after a count was lowered, the drop is still to come, and makes the
+ * candidate. Otherwise its MH_CAND bit is set and its pool queued on heap->cand. The order is:
+ * bit, then (a full barrier in test_and_set_bit()) the pool's queued flag; the collector clears
+ * the flag, then looks for bits. Pins are not references: undoing one makes no candidate
+ * (mh_unpin()); the drop of the reference that was undone meanwhile has made it.
  *
  * Locks: the gate, at least shared, for everything here; heap->dead_lock for heap->dead.
  */
 #include "internal.h"
 #include "tracepoints.h"
-
-/**
- * mh_slots() - the slots of an object
- * @o: the object
- * @nslots: out: how many
- *
- * Return: the first. Slots kept apart are there for as long as the object is pinned, or the
- * caller owns it.
- */
-u32 *mh_slots(const struct mh_obj *o, u32 *nslots)
-{
-	struct mh_counted *counted;
-	struct mh_apart *apart;
-
-	switch (o->pool->bin->geo.kind) {
-	case MH_SLOTS_FIXED:
-		*nslots = o->pool->bin->geo.nslots;
-		return (u32 *)(o->header + 1);
-	case MH_SLOTS_COUNTED:
-		counted = container_of(o->header, struct mh_counted, header);
-		*nslots = READ_ONCE(counted->nslots);
-		return counted->slots;
-	default:
-		apart = container_of(o->header, struct mh_apart, header);
-		*nslots = READ_ONCE(apart->nslots);
-		return apart->slots;
-	}
-}
-
-static bool mh_may_cycle(const struct mh_pool *pool)
-{
-	return pool->bin->geo.nslots || pool->bin->geo.kind == MH_SLOTS_APART;
-}
-
-/**
- * mh_is_leaf() - the object has no slots, so no cycle goes through it
- * @o: the object
- *
- * Return: true if so.
- */
-bool mh_is_leaf(const struct mh_obj *o)
-{
-	return !mh_may_cycle(o->pool);
-}
 
 /**
  * mh_ref() - the ref of an object
@@ -268,7 +226,7 @@ static void mh_candidate(struct mh_heap *heap, const struct mh_obj *o)
 {
 	struct mh_pool *pool = o->pool;
 
-	if (!mh_may_cycle(pool) || mh_test(o, MH_CAND))
+	if (!mh_may_cycle(pool) || mh_test(o, MH_CAND) || mh_is_held(o))
 		return;
 	if (test_and_set_bit(o->idx, mh_map(pool, MH_CAND)))
 		return;

@@ -387,42 +387,6 @@ u32 mh_pool_take(struct mh_pool *pool, u32 want, u32 *word, unsigned long *mask)
 	return n;
 }
 
-/**
- * mh_pool_find() - the block at a granule
- * @heap: the heap; caller holds its gate
- * @granule: where
- * @o: out
- *
- * Return: 0, -EINVAL if it is outside the arena, -ESTALE if no block begins there.
- */
-int mh_pool_find(struct mh_heap *heap, u32 granule, struct mh_obj *o)
-{
-	u32 page = granule / MH_PAGE_GRANULES;
-	struct mh_leaf *leaf;
-	struct mh_pool *pool;
-	u32 off, idx;
-
-	lockdep_assert_held(&heap->gate);
-	if (page >= heap->arena.npages)
-		return -EINVAL;
-	/* Pairs with mh_arena_install_leaves(), and the next with mh_arena_map(). */
-	leaf = smp_load_acquire(&heap->arena.dir[page / MH_LEAF_PAGES]);
-	if (!leaf)
-		return -ESTALE;
-	/* Complete, as it can be seen. */
-	pool = smp_load_acquire(&leaf->pool[page % MH_LEAF_PAGES]);
-	if (!pool)
-		return -ESTALE;
-	off = granule - pool->first;
-	idx = (off * pool->magic) >> 32;
-	if (idx >= pool->nblocks || idx * pool->stride != off)
-		return -ESTALE;
-	o->pool = pool;
-	o->header = mh_header(pool, idx);
-	o->idx = idx;
-	return 0;
-}
-
 /* Take up to MH_TRIM_STEP empty pools of @bin out of everything that leads to them. */
 static void mh_trim_detach(struct mh_heap *heap, struct mh_bin *bin, u32 keep,
 			   struct list_head *out)

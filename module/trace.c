@@ -233,7 +233,7 @@ static int mh_follow_object(struct mh_heap *heap, const struct mh_obj *o)
 
 static bool mh_next_grey(struct mh_pool *pool, struct mh_obj *o)
 {
-	o->idx = mh_first_bit(pool, MH_GREY);
+	o->idx = mh_first_bit(pool, MH_GREY, 0);
 	if (o->idx >= pool->nblocks)
 		return false;
 	clear_bit(o->idx, mh_map(pool, MH_GREY));
@@ -248,7 +248,7 @@ static bool mh_grey_done(struct mh_pool *pool)
 	clear_bit(MH_QUEUED_GREY, &pool->queued);
 	/* The flag before the bits: mh_grey() sets them in the other order. */
 	smp_mb__after_atomic();
-	if (mh_first_bit(pool, MH_GREY) >= pool->nblocks)
+	if (mh_first_bit(pool, MH_GREY, 0) >= pool->nblocks)
 		return true;
 	return test_and_set_bit(MH_QUEUED_GREY, &pool->queued);
 }
