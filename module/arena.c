@@ -49,8 +49,9 @@ static struct file *mh_arena_file(u64 size)
 	struct file *file = shmem_file_setup("moheap", size, VM_NORESERVE);
 	struct address_space *mapping;
 
+	/* It says -ENOSPC where it got no memory for an inode. */
 	if (IS_ERR(file))
-		return file;
+		return ERR_PTR(-ENOMEM);
 	mapping = file->f_mapping;
 	mapping_set_gfp_mask(mapping, mapping_gfp_mask(mapping) | __GFP_RETRY_MAYFAIL |
 			     __GFP_NOWARN);
@@ -63,7 +64,7 @@ static struct file *mh_arena_file(u64 size)
  * @limit: bytes of memory it may use; the range is larger, for payload that has no memory
  *	and for pages that are retired
  *
- * Return: 0, -ENOMEM, or what shmem_file_setup() failed with.
+ * Return: 0 or -ENOMEM.
  */
 int mh_arena_init(struct mh_heap *heap, u64 limit)
 {

@@ -475,7 +475,7 @@ u64 mh_counters_live(const struct mh_counters *sum);
 
 int mh_pools_init(void);
 void mh_pools_exit(void);
-#define MH_CLASSES	7
+#define MH_CLASSES	4
 size_t mh_class_bytes(int class);
 size_t mh_pool_bytes(u32 nblocks, u32 hstride);
 

@@ -29,15 +29,16 @@
 #include "internal.h"
 #include "tracepoints.h"
 
+/*
+ * Few, as each costs the module's unloading a grace period: for single large blocks, for a few
+ * of them, for the smallest objects (two to a slab, so that nothing is wasted), for the rest.
+ */
 static const struct {
 	const char *name;
 	size_t bytes;
 } mh_classes[MH_CLASSES] = {
 	{ "moheap_pool_512", 512 },
-	{ "moheap_pool_1k", 1024 },
 	{ "moheap_pool_2k", 2048 },
-	{ "moheap_pool_4k", 4096 },
-	{ "moheap_pool_8k", 8192 },
 	{ "moheap_pool_16k", 16384 },
 	{ "moheap_pool_32k", 32768 },
 };

@@ -65,6 +65,8 @@ static u32 mh_geometry_blocks(const struct mh_geometry *geo, size_t bytes)
 	u32 span = max_t(u32, MH_POOL_PAGES * MH_PAGE_GRANULES, geo->stride);
 	u32 n = min_t(u32, MH_POOL_BLOCKS, span / geo->stride);
 
+	/* No more than that, bitmaps and rounding left out of account. */
+	n = min_t(u32, n, bytes / geo->hstride);
 	while (n && mh_pool_bytes(n, geo->hstride) > bytes)
 		n--;
 	return n;
