@@ -52,7 +52,7 @@
 /* Objects made before growth alone may start a trace: tracing less is not worth the steps. */
 #define MH_TRACE_MIN	4096
 
-/* Slots that a local pass may look at for each object it may visit. */
+/* Slots that count as one visit, and that a candidate may have looked at for each visit. */
 #define MH_EDGES	8
 
 /* A client that needs a pool does so many steps while more candidates than that are waiting. */
@@ -307,8 +307,6 @@ static bool mh_local_trial(struct mh_local *l, const struct mh_obj *candidate)
 	struct mh_obj *o = l->c->visited;
 	u32 i;
 
-	l->n = 0;
-	l->edges = l->budget * MH_EDGES;
 	mh_local_visit(l, candidate);
 	if (!mh_local_subtract(l))
 		return false;
@@ -372,13 +370,15 @@ static bool mh_candidate_worth(struct mh_heap *heap, const struct mh_obj *o)
 static void mh_local_candidate(struct mh_local *l, const struct mh_obj *o)
 {
 	struct mh_collect *c = l->c;
+	bool escaped;
 
 	l->n = 0;
-	if (c->credit > 0 && mh_local_trial(l, o)) {
-		l->cost += l->n;
+	l->edges = l->budget * MH_EDGES;
+	escaped = c->credit <= 0 || !mh_local_trial(l, o);
+	/* Slots are work, too: the pass ends when either has been enough. */
+	l->cost += max(l->n, l->budget - l->edges / MH_EDGES);
+	if (!escaped)
 		return;
-	}
-	l->cost += l->n;
 	c->stat.local_escapes++;
 	atomic_inc(&l->heap->escaped);
 }
@@ -767,6 +767,9 @@ int mh_collect_for_memory(struct mh_heap *heap)
 	if (atomic_read(&heap->ncand) || atomic_read(&heap->escaped) ||
 	    atomic_read(&heap->ndead) || READ_ONCE(heap->phase) != MH_IDLE)
 		err = mh_collect(heap, MOHEAP_COLLECT_FULL, &unreachable);
+	/* Pools that are queued for candidates they have no longer could not be given back. */
+	if (!err)
+		err = mh_collect_until(heap, mh_step_trim, 0);
 	mh_trim_all(heap);
 	return err;
 }
