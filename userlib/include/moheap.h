@@ -1,0 +1,767 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-only */
+/*
+ * libmoheap: objects that the kernel owns.
+ *
+ * A heap holds objects. An object is some bytes (its payload, plain memory in your address
+ * space) and some slots (references to other objects, kept by the kernel). What a process
+ * holds, and all that can be reached from there through slots, stays alive; everything else
+ * is freed: at once where reference counts tell, by the kernel's cycle collector where they
+ * cannot, and when the process dies, however it dies.
+ *
+ * Words
+ * -----
+ * ref		the 64-bit name of one object for all time. By itself it is weak: it keeps nothing
+ *		alive, and once the object is gone it means -ESTALE, never somebody else's object
+ * reference	a count that keeps an object alive. A function that gives you one says so;
+ *		moheap_decref() gives it back
+ * borrowed	a ref that came without a reference: it names the object as long as something
+ *		else keeps it; moheap_incref() makes it yours
+ *
+ * Errors
+ * ------
+ * Functions return 0 (or something that is not negative), or a negative errno. Every call can
+ * return what <linux/moheap.h> lists for the ioctl behind it, and -ENOTCONN in a process that
+ * was forked without a client of its own (moheap_set_fork()). Only what a call adds to that is
+ * said at the call.
+ *
+ * What goes out when
+ * ------------------
+ * moheap_store(), moheap_decref() and the last step of giving something up need no answer, so
+ * they gather in a queue and reach the kernel many at once: when the queue is full, and before
+ * every call that does need an answer. So a program always sees its own operations in its own
+ * order. Others may see them late: call moheap_flush() before you tell another process to look,
+ * and when your program goes idle. An operation that fails in the queue does not stop those
+ * after it; the first such error is returned by the next moheap_flush() (or moheap_close()).
+ * With MOHEAP_UNBATCHED=1 in the environment nothing is queued or stocked: every operation is a
+ * system call, and its error comes from the call that caused it.
+ *
+ * Threads, signals, fork
+ * ----------------------
+ * Every function may be called by any number of threads at once, moheap_close() excepted: it
+ * must be the last for its heap. Order between threads is what they make of it with their own
+ * synchronisation; the queue is the heap's, not the thread's, so what happened before in one
+ * thread is in the queue before what happens after in another. A moheap_list is as any
+ * container: the library keeps no lock for it. No function may be called in a signal handler.
+ * Signals interrupt nothing but moheap_collect(). See moheap_set_fork() for fork().
+ *
+ * Structures that begin with size may grow: set it to sizeof the structure before the call.
+ */
+#ifndef MOHEAP_H
+#define MOHEAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <linux/moheap.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MOHEAP_API		__attribute__((visibility("default")))
+#define MOHEAP_WARN_UNUSED	__attribute__((warn_unused_result))
+
+/* The name of one object, or 0 (MOHEAP_REF_NONE) for none. */
+typedef __u64 moheap_ref_t;
+
+/* A heap as this process is attached to it: one client of the kernel's. */
+struct moheap;
+
+/* ---- Heaps ---- */
+
+/**
+ * enum moheap_fork - what becomes of a heap in a child of fork()
+ * @MOHEAP_FORK_CLONE: the child gets a client of its own with the same references. The default
+ * @MOHEAP_FORK_SHARE: parent and child stay one client, for a child that soon calls exec() or
+ *	_exit(), or one that uses the heap in its parent's place. What either gives up, both
+ *	lose, and what either holds stays held until one gives it up or both are gone
+ * @MOHEAP_FORK_NONE: the child has no heap: its calls return -ENOTCONN, and nothing the child
+ *	does keeps the parent's objects alive. The mapping is still there to be read
+ */
+enum moheap_fork {
+	MOHEAP_FORK_CLONE = 0,
+	MOHEAP_FORK_SHARE = 1,
+	MOHEAP_FORK_NONE = 2,
+};
+
+/**
+ * struct moheap_options - how to make a heap
+ * @size: sizeof(struct moheap_options)
+ * @flags: MOHEAP_CREATE_DEBUG allows moheap_check()
+ * @limit: most bytes of kernel and payload memory together; 0 for the module's default
+ * @fork: enum moheap_fork
+ * @reserved: 0
+ */
+struct moheap_options {
+	__u32 size;
+	__u32 flags;
+	__u64 limit;
+	__u32 fork;
+	__u32 reserved;
+};
+
+/**
+ * moheap_create() - make a heap, and attach to it
+ * @options: how, or NULL for all defaults
+ * @heap: out: the heap; moheap_close() it
+ *
+ * The device is /dev/moheap, or what MOHEAP_DEVICE in the environment says.
+ *
+ * Return: 0 or a negative errno; -ENOENT or -ENODEV where the module is not loaded.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_create(const struct moheap_options *options, struct moheap **heap);
+
+/* Flag of moheap_join(): look, but change nothing */
+#define MOHEAP_JOIN_READ_ONLY	1U
+
+/**
+ * moheap_join() - attach to a heap by a file of it
+ * @fd: what moheap_fd() gives, inherited or received through a socket (SCM_RIGHTS)
+ * @flags: 0 or MOHEAP_JOIN_READ_ONLY
+ * @heap: out: a client of its own, with no references yet; moheap_close() it
+ *
+ * @fd stays the caller's, and may be closed. Whoever has a file of a heap may join the heap;
+ * one that was opened read-only leads to read-only clients only.
+ *
+ * A read-only client can hold, load and read. Its mapping cannot be written.
+ *
+ * Return: 0 or a negative errno.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_join(int fd, unsigned int flags, struct moheap **heap);
+
+/**
+ * moheap_adopt() - go on with a client that another process set up
+ * @fd: a file bound to a heap. On success it belongs to the library
+ * @heap: out: the heap; moheap_close() it
+ *
+ * Where moheap_join() makes a new client, this takes over @fd itself with all it holds: made
+ * by moheap_clone(), sent through a socket, it carries references from process to process
+ * without a moment in which nobody holds them. Objects that the client held already stay held
+ * until it is closed, or until each is named in moheap_incref() and given up again. Only one
+ * process may use a client at a time.
+ *
+ * Return: 0 or a negative errno.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_adopt(int fd, struct moheap **heap);
+
+/**
+ * moheap_clone() - a second client of a heap that holds what this one holds
+ * @heap: the heap
+ * @clone: out: the same heap through a client of its own; moheap_close() it
+ *
+ * As moheap_adopt() of a copy of the client: every object this process has references to is
+ * held by @clone, though the library has counted no reference through it yet.
+ *
+ * Return: 0 or a negative errno.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_clone(struct moheap *heap, struct moheap **clone);
+
+/**
+ * moheap_close() - detach from a heap
+ * @heap: the heap, or NULL; no other thread may use it any more
+ *
+ * Gives up every reference of this client and unmaps the payload: pointers into it end here.
+ * The heap itself goes with its last client.
+ *
+ * Return: 0, or the first error of operations still in the queue; @heap is gone in any case.
+ */
+MOHEAP_API
+int moheap_close(struct moheap *heap);
+
+/**
+ * moheap_fd() - the file of a client, to pass on
+ * @heap: the heap
+ *
+ * Return: a file descriptor that stays the library's (closed by exec()), or -ENOTCONN.
+ */
+MOHEAP_API
+int moheap_fd(const struct moheap *heap);
+
+/**
+ * moheap_base() - where the payload of a heap is mapped
+ * @heap: the heap
+ *
+ * Return: the address that granule 0 would have; the same until moheap_close(), and in children.
+ */
+MOHEAP_API
+void *moheap_base(const struct moheap *heap);
+
+/**
+ * moheap_arena_size() - how much is mapped
+ * @heap: the heap
+ *
+ * Return: bytes of address space.
+ */
+MOHEAP_API
+size_t moheap_arena_size(const struct moheap *heap);
+
+/**
+ * moheap_set_fork() - choose what fork() does with a heap
+ * @heap: the heap
+ * @fork: what
+ *
+ * With MOHEAP_FORK_CLONE, fork() takes one more system call in the parent, whose cost grows
+ * with the number of pools the parent holds objects in (tens of nanoseconds each), and up to
+ * four in the child. The child's moheap_fd() has the same number as the parent's. Where the
+ * client cannot be cloned (-EMFILE, -ENOMEM), the child is as with MOHEAP_FORK_NONE.
+ *
+ * Only fork() of the C library is covered: not vfork(), posix_spawn() or a raw clone(), whose
+ * children can do nothing with a heap but exec() away from it.
+ *
+ * Return: 0, or -EINVAL.
+ */
+MOHEAP_API
+int moheap_set_fork(struct moheap *heap, enum moheap_fork fork);
+
+/**
+ * moheap_flush() - let everyone see what was done so far
+ * @heap: the heap
+ *
+ * Sends off what is queued. Objects in stock that have not been wanted for a while go back.
+ *
+ * Return: 0, or the first error that an operation in the queue met since it was last asked.
+ */
+MOHEAP_API
+int moheap_flush(struct moheap *heap);
+
+/**
+ * moheap_trim() - moheap_flush(), and keep nothing in stock
+ * @heap: the heap
+ *
+ * The library takes objects from the kernel many at once and keeps a stock of them for
+ * moheap_new(). The kernel counts these as alive; this gives them all back.
+ *
+ * Return: as moheap_flush().
+ */
+MOHEAP_API
+int moheap_trim(struct moheap *heap);
+
+/* ---- Types ---- */
+
+/**
+ * struct moheap_layout - what the objects of a type look like
+ * @size: sizeof(struct moheap_layout)
+ * @flags: MOHEAP_TYPE_VAR_PAYLOAD, MOHEAP_TYPE_VAR_SLOTS
+ * @name: the type's name in this heap; shorter than MOHEAP_NAME_LEN
+ * @payload: bytes of payload; the least of them where each object has its own
+ * @slots: slots; the least of them where each object has its own
+ * @nfields: entries in @fields
+ * @fields: the parts of the payload, and which slots are mirrored in it
+ *
+ * A field of kind MOHEAP_FIELD_REF that has an offset makes the library write a copy of each
+ * reference stored into its slots there, so that walking a graph is reading memory. With
+ * count 0 it covers all slots from its first on, as far as the payload reaches.
+ */
+struct moheap_layout {
+	__u32 size;
+	__u32 flags;
+	const char *name;
+	size_t payload;
+	__u32 slots;
+	__u32 nfields;
+	const struct moheap_field *fields;
+};
+
+/**
+ * moheap_type_register() - make a type, or find it
+ * @heap: the heap
+ * @layout: its layout
+ *
+ * A type lives as long as its heap. Registering the same name with the same layout again, also
+ * from another process, gives the same type.
+ *
+ * Return: the type's id, which is the same in every process; or a negative errno, -EEXIST where
+ * the name belongs to another layout.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_type_register(struct moheap *heap, const struct moheap_layout *layout);
+
+/**
+ * moheap_type_find() - the type of a name
+ * @heap: the heap
+ * @name: its name
+ *
+ * Looks at one type after the other: for programs that start, not for loops.
+ *
+ * Return: the type's id, or -ENOENT.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_type_find(struct moheap *heap, const char *name);
+
+/**
+ * moheap_type_info() - describe a type
+ * @heap: the heap
+ * @info: size, id, and fields and nfields (room there) are read; the rest is filled in
+ *
+ * Return: 0, -ENOENT where no type has that id.
+ */
+MOHEAP_API
+int moheap_type_info(struct moheap *heap, struct moheap_type *info);
+
+/* ---- Objects ---- */
+
+/**
+ * moheap_new() - make an object
+ * @heap: the heap
+ * @type: id of its type
+ * @ref: out: the object; the caller has a reference to it
+ *
+ * Its payload reads as zero, its slots refer to nothing. Of a type in which something varies,
+ * the object has the least of it.
+ *
+ * Return: 0; -ENOENT: no such type; -ENOSPC: the heap is at its limit, with nothing to collect.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_new(struct moheap *heap, unsigned int type, moheap_ref_t *ref);
+
+/**
+ * moheap_new_sized() - make an object of a size of its own
+ * @heap: the heap
+ * @type: id of its type
+ * @payload: bytes of payload, for a type where they vary; else 0
+ * @slots: slots, for a type where they vary; else 0
+ * @ref: out: the object; the caller has a reference to it
+ *
+ * Less than the type's least gives the least.
+ *
+ * Return: as moheap_new(); -EINVAL for a size that the type fixes; -E2BIG above
+ * MOHEAP_PAYLOAD_MAX or MOHEAP_SLOTS_MAX.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_new_sized(struct moheap *heap, unsigned int type, size_t payload, size_t slots,
+		     moheap_ref_t *ref);
+
+/**
+ * moheap_new_many() - make many objects
+ * @heap: the heap
+ * @type: id of their type
+ * @n: how many
+ * @refs: out: the objects; the caller has a reference to each
+ *
+ * All or none. Objects made together lie together.
+ *
+ * Return: as moheap_new(); -EINVAL where @n is 0.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_new_many(struct moheap *heap, unsigned int type, size_t n, moheap_ref_t *refs);
+
+/**
+ * moheap_incref() - take a reference
+ * @heap: the heap
+ * @ref: an object
+ *
+ * Costs no system call where the process has a reference already. Otherwise the kernel is
+ * asked, which makes a borrowed ref strong, or finds that the object is gone.
+ *
+ * Return: 0; -ESTALE: the object is gone; -EINVAL: @ref never named one; -EOVERFLOW.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_incref(struct moheap *heap, moheap_ref_t ref);
+
+/**
+ * moheap_decref() - give a reference back
+ * @heap: the heap
+ * @ref: an object; 0 is ignored
+ *
+ * With the last reference of the process the kernel is told, when the queue goes out.
+ *
+ * Return: 0; -ENOENT: the process has no reference to that object.
+ */
+MOHEAP_API
+int moheap_decref(struct moheap *heap, moheap_ref_t ref);
+
+/**
+ * moheap_ptr() - the payload of an object
+ * @heap: the heap
+ * @ref: the object
+ *
+ * Arithmetic only. The pointer is good as long as the object lives and the heap is open, and
+ * unlike the ref it is good in this process only.
+ *
+ * Return: its address.
+ */
+static inline void *moheap_ptr(const struct moheap *heap, moheap_ref_t ref)
+{
+	/* The base address is the first member of struct moheap, and stays that. */
+	return *(char *const *)heap + ((ref & 0xffffffffU) << MOHEAP_GRANULE_SHIFT);
+}
+
+/**
+ * moheap_get() - read the mirror of a slot
+ * @heap: the heap
+ * @owner: an object whose type mirrors the slot
+ * @offset: where in its payload
+ *
+ * Reads memory, no more: what any client wrote there. Good for finding one's way; it is
+ * moheap_incref() that finds out whether the object is there.
+ *
+ * Return: a borrowed ref, or 0.
+ */
+static inline moheap_ref_t moheap_get(const struct moheap *heap, moheap_ref_t owner, size_t offset)
+{
+	const moheap_ref_t *mirror;
+
+	mirror = (const moheap_ref_t *)((const char *)moheap_ptr(heap, owner) + offset);
+	return __atomic_load_n(mirror, __ATOMIC_RELAXED);
+}
+
+/**
+ * moheap_inspect() - what the kernel knows of an object
+ * @heap: the heap
+ * @object: size and ref are read; the rest is filled in
+ *
+ * Its count has 1 for each client that holds the object, however often that client's own
+ * library counts it, and for objects in stock, too.
+ *
+ * Return: 0, -ESTALE, -EINVAL.
+ */
+MOHEAP_API
+int moheap_inspect(struct moheap *heap, struct moheap_object *object);
+
+/**
+ * moheap_refcount() - how many references an object has
+ * @heap: the heap
+ * @ref: the object
+ *
+ * Return: slots that refer to it, references of this process, and 1 for each other client that
+ * holds it; or -ESTALE, -EINVAL.
+ */
+MOHEAP_API
+long long moheap_refcount(struct moheap *heap, moheap_ref_t ref);
+
+/**
+ * moheap_getsizeof() - what an object takes
+ * @heap: the heap
+ * @ref: the object
+ *
+ * Return: bytes of payload, header and slots; or -ESTALE, -EINVAL.
+ */
+MOHEAP_API
+long long moheap_getsizeof(struct moheap *heap, moheap_ref_t ref);
+
+/* ---- The graph ---- */
+
+/**
+ * moheap_store() - let a slot refer to an object
+ * @heap: the heap
+ * @owner: the object with the slot
+ * @slot: which
+ * @target: the object, or 0 for none
+ *
+ * The caller keeps its references; the slot has one of its own. Queued: errors come from
+ * moheap_flush(). The mirror, where there is one, is written at once.
+ *
+ * Return: 0; -ESTALE where @owner is gone and that is known already.
+ */
+MOHEAP_API
+int moheap_store(struct moheap *heap, moheap_ref_t owner, unsigned int slot, moheap_ref_t target);
+
+/**
+ * moheap_load() - take a reference to what a slot refers to
+ * @heap: the heap
+ * @owner: the object with the slot
+ * @slot: which
+ * @target: out: the object, with a reference for the caller; or 0
+ *
+ * Return: 0, -ERANGE: no such slot.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_load(struct moheap *heap, moheap_ref_t owner, unsigned int slot, moheap_ref_t *target);
+
+/**
+ * moheap_peek() - as moheap_load(), but the ref is borrowed
+ * @heap: the heap
+ * @owner: the object with the slot
+ * @slot: which
+ * @target: out: the object, or 0
+ *
+ * Return: 0, -ERANGE: no such slot.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_peek(struct moheap *heap, moheap_ref_t owner, unsigned int slot, moheap_ref_t *target);
+
+/**
+ * moheap_exchange() - let a slot refer to an object, and take what it referred to
+ * @heap: the heap
+ * @owner: the object with the slot
+ * @slot: which
+ * @target: the object, or 0 for none
+ * @old: out: what the slot referred to, with a reference for the caller; or 0
+ *
+ * Return: 0, -ERANGE: no such slot.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_exchange(struct moheap *heap, moheap_ref_t owner, unsigned int slot,
+		    moheap_ref_t target, moheap_ref_t *old);
+
+/**
+ * moheap_compare_exchange() - let a slot refer to an object if it refers to another
+ * @heap: the heap
+ * @owner: the object with the slot
+ * @slot: which
+ * @expected: what the slot must refer to; out, with -EAGAIN: what it does refer to, borrowed
+ * @target: the object, or 0 for none
+ *
+ * Return: 0, -EAGAIN: the slot refers to something else; -ERANGE: no such slot.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_compare_exchange(struct moheap *heap, moheap_ref_t owner, unsigned int slot,
+			    moheap_ref_t *expected, moheap_ref_t target);
+
+/**
+ * moheap_fill() - let many slots refer to one object
+ * @heap: the heap
+ * @owner: the object with the slots
+ * @slot: the first
+ * @n: how many; 0 does nothing
+ * @target: the object, or 0 for none
+ *
+ * Return: 0, -ERANGE: not all of these slots exist; then none was changed.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_fill(struct moheap *heap, moheap_ref_t owner, unsigned int slot, size_t n,
+		moheap_ref_t target);
+
+/**
+ * moheap_copy() - let slots refer to what other slots refer to
+ * @heap: the heap
+ * @owner: the object with the slots to change
+ * @slot: the first
+ * @source: the object with the slots to copy; may be @owner, and overlap
+ * @from: the first
+ * @n: how many; 0 does nothing
+ *
+ * Return: 0, -ERANGE: not all of these slots exist; then none was changed.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_copy(struct moheap *heap, moheap_ref_t owner, unsigned int slot, moheap_ref_t source,
+		unsigned int from, size_t n);
+
+/**
+ * moheap_read() - what many slots refer to
+ * @heap: the heap
+ * @owner: the object with the slots
+ * @slot: the first
+ * @n: how many; 0 does nothing
+ * @refs: out: the objects, borrowed; 0 where a slot refers to nothing
+ *
+ * Return: 0, -ERANGE: not all of these slots exist.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_read(struct moheap *heap, moheap_ref_t owner, unsigned int slot, size_t n,
+		moheap_ref_t *refs);
+
+/* ---- The collector ---- */
+
+/**
+ * moheap_collect() - collect now
+ * @heap: the heap
+ * @generation: MOHEAP_COLLECT_LOCAL, MOHEAP_COLLECT_LOCAL_ALL or MOHEAP_COLLECT_FULL
+ * @unreachable: out: objects in cycles that were freed; may be NULL
+ *
+ * The collector runs by itself; this is for programs that want to know now.
+ *
+ * Return: 0, -EINTR: a signal came, and the collection may not be complete.
+ */
+MOHEAP_API
+int moheap_collect(struct moheap *heap, unsigned int generation, unsigned long long *unreachable);
+
+/**
+ * moheap_stat() - figures of a heap
+ * @heap: the heap
+ * @stat: size is read; the rest is filled in
+ *
+ * What is queued goes out first. Objects in stock count as alive (moheap_trim()).
+ *
+ * Return: 0 or a negative errno.
+ */
+MOHEAP_API
+int moheap_stat(struct moheap *heap, struct moheap_stat *stat);
+
+/**
+ * moheap_tune() - read, and set, what drives the collector
+ * @heap: the heap
+ * @tune: size, set and the members it names are read; all members are filled in
+ *
+ * Return: 0, -ERANGE: a value is out of bounds, and nothing was set.
+ */
+MOHEAP_API
+int moheap_tune(struct moheap *heap, struct moheap_tune *tune);
+
+/**
+ * moheap_check() - let the kernel verify the heap, to find bugs in the kernel
+ * @heap: the heap, created with MOHEAP_CREATE_DEBUG
+ *
+ * Return: 0, -EUCLEAN: it is broken; -EPERM: no debugging heap.
+ */
+MOHEAP_API
+int moheap_check(struct moheap *heap);
+
+/* ---- Lists ---- */
+
+/*
+ * A list is an object with one slot, which refers to an array of slots; where that is full, a
+ * larger one takes its place. It is freed as any object, and every process that has the heap
+ * can read it. Who changes a list must keep others from using it meanwhile.
+ */
+
+/**
+ * moheap_list_new() - make an empty list
+ * @heap: the heap
+ * @capacity: items to have room for at first; 0 is fine
+ * @list: out: the list; the caller has a reference to it
+ *
+ * Return: as moheap_new().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_new(struct moheap *heap, size_t capacity, moheap_ref_t *list);
+
+/**
+ * moheap_list_repeat() - make a list that has one object many times: Python's [value] * n
+ * @heap: the heap
+ * @value: the object, or 0
+ * @n: how many times
+ * @list: out: the list; the caller has a reference to it
+ *
+ * Return: as moheap_new().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_repeat(struct moheap *heap, moheap_ref_t value, size_t n, moheap_ref_t *list);
+
+/**
+ * moheap_list_len() - how many items a list has
+ * @heap: the heap
+ * @list: the list
+ *
+ * Reads memory; @list must be a list, and alive.
+ *
+ * Return: how many.
+ */
+MOHEAP_API
+size_t moheap_list_len(const struct moheap *heap, moheap_ref_t list);
+
+/**
+ * moheap_list_append() - add an item at the end
+ * @heap: the heap
+ * @list: the list
+ * @value: the object, or 0; the list takes a reference of its own
+ *
+ * Return: 0; -E2BIG: MOHEAP_SLOTS_MAX items; as moheap_new() where the list must grow.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_append(struct moheap *heap, moheap_ref_t list, moheap_ref_t value);
+
+/**
+ * moheap_list_insert() - add an item in the middle
+ * @heap: the heap
+ * @list: the list
+ * @index: the place it shall have; the length appends
+ * @value: the object, or 0; the list takes a reference of its own
+ *
+ * Return: as moheap_list_append(); -ERANGE where @index is above the length.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_insert(struct moheap *heap, moheap_ref_t list, size_t index, moheap_ref_t value);
+
+/**
+ * moheap_list_get() - take a reference to an item
+ * @heap: the heap
+ * @list: the list
+ * @index: which
+ * @value: out: the object, with a reference for the caller; or 0
+ *
+ * Return: 0, -ERANGE: no such item.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_get(struct moheap *heap, moheap_ref_t list, size_t index, moheap_ref_t *value);
+
+/**
+ * moheap_list_read() - many items at once
+ * @heap: the heap
+ * @list: the list
+ * @index: the first
+ * @n: how many
+ * @values: out: the objects, borrowed
+ *
+ * Return: 0, -ERANGE: not all of these items exist.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_read(struct moheap *heap, moheap_ref_t list, size_t index, size_t n,
+		     moheap_ref_t *values);
+
+/**
+ * moheap_list_set() - replace an item
+ * @heap: the heap
+ * @list: the list
+ * @index: which
+ * @value: the object, or 0; the list takes a reference of its own
+ *
+ * Return: 0, -ERANGE: no such item.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_set(struct moheap *heap, moheap_ref_t list, size_t index, moheap_ref_t value);
+
+/**
+ * moheap_list_pop() - take the last item off
+ * @heap: the heap
+ * @list: the list
+ * @value: out: the object, with a reference for the caller, or 0; NULL: nobody wants it
+ *
+ * Return: 0, -ERANGE: the list is empty.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_pop(struct moheap *heap, moheap_ref_t list, moheap_ref_t *value);
+
+/**
+ * moheap_list_extend() - add all items of another list
+ * @heap: the heap
+ * @list: the list
+ * @other: the other; may be @list
+ *
+ * Return: as moheap_list_append().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_extend(struct moheap *heap, moheap_ref_t list, moheap_ref_t other);
+
+/**
+ * moheap_list_concat() - make a list of the items of two: Python's a + b
+ * @heap: the heap
+ * @a: a list
+ * @b: a list; may be @a
+ * @list: out: the list, with room for no more; the caller has a reference to it
+ *
+ * Return: as moheap_list_new().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_concat(struct moheap *heap, moheap_ref_t a, moheap_ref_t b, moheap_ref_t *list);
+
+/**
+ * moheap_list_getsizeof() - what a list takes, without what it refers to
+ * @heap: the heap
+ * @list: the list
+ *
+ * Return: bytes of the list and its array, or a negative errno.
+ */
+MOHEAP_API
+long long moheap_list_getsizeof(struct moheap *heap, moheap_ref_t list);
+
+/* ---- Version ---- */
+
+#define MOHEAP_VERSION		"0.1.0"
+
+/**
+ * moheap_version() - the version of the library that runs
+ *
+ * Return: MOHEAP_VERSION of its build.
+ */
+MOHEAP_API
+const char *moheap_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* MOHEAP_H */

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-only */
+/*
+ * The structures of libmoheap, and what its files offer each other.
+ *
+ * Dependencies point downwards only:
+ *
+ *	list.c		growable lists
+ *	graph.c		slots, and their mirrors
+ *	stock.c		new objects
+ *	hold.c		references of this process
+ *	type.c		what is known of types
+ *	object.c, collect.c	questions to the kernel
+ *	queue.c		the way to the kernel
+ *	heap.c		a heap, from the open device to the mapping
+ *	fork.c		all heaps of the process
+ *
+ * Locks, outermost first: mh_heaps.lock (fork.c: the list of heaps), heap->lock (all members
+ * of struct moheap that say so). The table of local counts needs none, see hold.c.
+ */
+#ifndef MOHEAP_INTERNAL_H
+#define MOHEAP_INTERNAL_H
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "lock.h"
+#include "moheap.h"
+
+#define MH_ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+static inline size_t mh_min(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline size_t mh_max(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+static inline size_t mh_round_up(size_t n, size_t step)
+{
+	return (n + step - 1) / step * step;
+}
+
+/* ---- queue.c ---- */
+
+#define MH_QUEUE_OPS	256
+
+/**
+ * struct mh_queue - operations that need no answer, on their way to the kernel
+ * @ops: in the order in which they were made
+ * @n: entries in @ops
+ * @depth: entries at which they go out; 1 where nothing is to be queued
+ * @error: the first error that one of them met, until somebody asks
+ */
+struct mh_queue {
+	struct moheap_op ops[MH_QUEUE_OPS];
+	unsigned int n;
+	unsigned int depth;
+	int error;
+};
+
+int mh_ioctl(struct moheap *heap, unsigned long request, void *arg);
+int mh_queue_add(struct moheap *heap, const struct moheap_op *op);
+int mh_queue_run(struct moheap *heap, struct moheap_op *op);
+int mh_queue_run_long(struct moheap *heap, struct moheap_op *op);
+void mh_queue_send(struct moheap *heap);
+
+/* ---- type.c ---- */
+
+/**
+ * struct mh_mirror - slots that have copies in the payload
+ * @slot: the first
+ * @count: how many; UINT32_MAX: all from @slot on that the object and its payload have
+ * @offset: of the first copy
+ */
+struct mh_mirror {
+	__u32 slot;
+	__u32 count;
+	__u32 offset;
+};
+
+/**
+ * struct mh_stock - objects of one type and size that nobody has asked for yet
+ * @next: in heap->stocks, where it has objects
+ * @payload: bytes, rounded up to granules; with @slots the key
+ * @slots: slots
+ * @block: bytes to clear in a block that had an owner before; 0: not known yet
+ * @head: the next to be handed out
+ * @n: objects in @refs; those before @head are gone
+ * @want: how many to take next time
+ * @room: entries @refs has room for
+ * @idle: flushes since one was handed out
+ * @listed: it is in heap->stocks
+ * @refs: the objects; the client holds them, their local count is 0
+ */
+struct mh_stock {
+	struct mh_stock *next;
+	size_t payload;
+	__u32 slots;
+	size_t block;
+	unsigned int head;
+	unsigned int n;
+	unsigned int want;
+	unsigned int room;
+	unsigned int idle;
+	bool listed;
+	moheap_ref_t *refs;
+};
+
+/* Stocks of a type in which sizes vary, by a hash of the size */
+#define MH_STOCKS_VAR	16
+
+/**
+ * struct mh_type - what the library knows of a type
+ * @id: its id
+ * @flags: MOHEAP_TYPE_*
+ * @slots: of an object, or the least
+ * @payload: of an object, or the least
+ * @nmirrors: entries in @mirrors
+ * @nstocks: entries in @stocks: 1 where nothing varies, else MH_STOCKS_VAR
+ * @mirrors: which slots are mirrored
+ * @stocks: new objects
+ *
+ * Never changes, the stocks excepted, and stays until the heap is closed.
+ */
+struct mh_type {
+	__u32 id;
+	__u32 flags;
+	__u32 slots;
+	__u32 nmirrors;
+	size_t payload;
+	struct mh_mirror *mirrors;
+	unsigned int nstocks;
+	struct mh_stock stocks[];
+};
+
+int mh_types_init(struct moheap *heap);
+void mh_types_free(struct moheap *heap);
+struct mh_type *mh_type_get(struct moheap *heap, unsigned int id, int *err);
+struct mh_type *mh_type_of(struct moheap *heap, moheap_ref_t ref, int *err);
+void mh_type_note(struct moheap *heap, moheap_ref_t ref, __u32 id);
+
+/* ---- hold.c ---- */
+
+int mh_holds_init(struct moheap *heap);
+void mh_holds_free(struct moheap *heap);
+void mh_hold_born(struct moheap *heap, moheap_ref_t ref);
+void mh_hold_gained(struct moheap *heap, moheap_ref_t ref);
+__u32 mh_hold_count(struct moheap *heap, moheap_ref_t ref);
+
+/* ---- stock.c ---- */
+
+void mh_stocks_age(struct moheap *heap);
+void mh_stocks_release(struct moheap *heap);
+void mh_stocks_forget(struct moheap *heap);
+
+/* ---- graph.c ---- */
+
+/*
+ * How many slots of an object are mirrored, where its type says "all": found out once for each
+ * object, kept by a hash of its ref. Sizes are fixed at birth and a ref never names anything
+ * else, so what is here is never wrong.
+ */
+#define MH_REACHES	64
+
+struct mh_reach {
+	moheap_ref_t ref;
+	__u32 slots;
+	__u64 payload;
+};
+
+/* ---- heap.c, fork.c ---- */
+
+/**
+ * struct moheap - a heap as this process is attached to it
+ * @base: where granule 0 would be. First, for moheap_ptr() reads it
+ * @size: bytes of the mapping
+ * @fd: the client, or -1 where a fork left none
+ * @lock: protects what follows, @holds excepted
+ * @queue: see queue.c
+ * @types: by id; NULL where nothing is known
+ * @ntypes: entries there
+ * @stocks: stocks that have objects
+ * @pages: which type a page of the arena holds: see type.c
+ * @reaches: see struct mh_reach
+ * @list_type: id of the type of lists, or -1
+ * @array_type: id of the type of their arrays
+ * @fork: what fork() does
+ * @fork_fd: between the steps of a fork: the client of the child
+ * @next: in mh_heaps, under its lock
+ * @holds: local counts, by granule: see hold.c
+ */
+struct moheap {
+	char *base;
+	size_t size;
+	int fd;
+	struct mh_lock lock;
+	struct mh_queue queue;
+	struct mh_type **types;
+	unsigned int ntypes;
+	struct mh_stock *stocks;
+	__u64 *pages;
+	struct mh_reach reaches[MH_REACHES];
+	int list_type;
+	int array_type;
+	enum moheap_fork fork;
+	int fork_fd;
+	struct moheap *next;
+	atomic_ullong *holds;
+};
+
+void *mh_table_map(size_t bytes);
+int mh_clone_fd(struct moheap *heap);
+int mh_heaps_lock(void);
+void mh_heaps_unlock(void);
+void mh_heaps_add(struct moheap *heap);
+void mh_heaps_remove(struct moheap *heap);
+
+static inline __u32 mh_granule(moheap_ref_t ref)
+{
+	return ref;
+}
+
+static inline __u32 mh_generation(moheap_ref_t ref)
+{
+	return ref >> 32;
+}
+
+/* May this ref be looked up in a table? One that no heap gave out may lie outside. */
+static inline bool mh_ref_inside(const struct moheap *heap, moheap_ref_t ref)
+{
+	return mh_granule(ref) < heap->size >> MOHEAP_GRANULE_SHIFT;
+}
+
+#endif /* MOHEAP_INTERNAL_H */

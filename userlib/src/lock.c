@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT OR LGPL-2.1-only
+/*
+ * Where the lock is not free: spin a moment, for most holders are gone within a few dozen
+ * instructions; then sleep.
+ */
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lock.h"
+
+#define MH_LOCK_SPINS	64
+
+void mh_lock_slow(struct mh_lock *lock)
+{
+	int spins;
+
+	for (spins = 0; spins < MH_LOCK_SPINS; spins++) {
+		if (atomic_load_explicit(&lock->word, memory_order_relaxed) == MH_LOCK_FREE &&
+		    mh_trylock(lock))
+			return;
+	}
+	while (atomic_exchange_explicit(&lock->word, MH_LOCK_WANTED,
+					memory_order_acquire) != MH_LOCK_FREE)
+		syscall(SYS_futex, &lock->word, FUTEX_WAIT_PRIVATE, MH_LOCK_WANTED, NULL);
+}
+
+void mh_unlock_slow(struct mh_lock *lock)
+{
+	syscall(SYS_futex, &lock->word, FUTEX_WAKE_PRIVATE, 1);
+}
