@@ -68,7 +68,7 @@ test-all:
 	@$(MAKE) --no-print-directory soak
 
 soak:
-	@SOAK_MINUTES=$(MINUTES) FILTER='$(or $(FILTER),*random*)' tools/qemu/test kunit
+	@SOAK_MINUTES=$(MINUTES) FILTER='$(or $(FILTER),*oracle*)' tools/qemu/test kunit
 
 bench:
 	@tools/bench/run

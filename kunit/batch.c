@@ -48,27 +48,6 @@ struct ku_row {
 
 #define ROW(what, err, ...)	{ what, err, { __VA_ARGS__ } }
 
-#define ROWS_OF_OWNER(name, ...)							\
-	ROW(name ": no ref", -EINVAL, __VA_ARGS__, .ref = 0),				\
-	ROW(name ": even", -EINVAL, __VA_ARGS__, .ref = REF(O_EVEN)),			\
-	ROW(name ": outside", -EINVAL, __VA_ARGS__, .ref = REF(O_OUTSIDE)),		\
-	ROW(name ": unmapped", -ESTALE, __VA_ARGS__, .ref = REF(O_UNMAPPED)),		\
-	ROW(name ": between blocks", -ESTALE, __VA_ARGS__, .ref = REF(O_BETWEEN)),	\
-	ROW(name ": stale", -ESTALE, __VA_ARGS__, .ref = REF(O_STALE)),			\
-	ROW(name ": reborn", -ESTALE, __VA_ARGS__, .ref = REF(O_REBORN))
-
-#define ROWS_OF_TARGET(name, member, ...)						\
-	ROW(name ": even target", -EINVAL, __VA_ARGS__, .member = REF(O_EVEN)),		\
-	ROW(name ": target outside", -EINVAL, __VA_ARGS__, .member = REF(O_OUTSIDE)),	\
-	ROW(name ": unmapped target", -ESTALE, __VA_ARGS__, .member = REF(O_UNMAPPED)),	\
-	ROW(name ": stale target", -ESTALE, __VA_ARGS__, .member = REF(O_STALE))
-
-#define ROWS_OF_RANGE(name, ...)							\
-	ROW(name ": slot 2", -ERANGE, __VA_ARGS__, .ref = REF(O_NODE), .index = 2),	\
-	ROW(name ": last slot", -ERANGE, __VA_ARGS__, .ref = REF(O_NODE),		\
-	    .index = U32_MAX),								\
-	ROW(name ": slot of a leaf", -ERANGE, __VA_ARGS__, .ref = REF(O_LEAF))
-
 #define OP(name)	.code = MOHEAP_OP_##name
 
 static const struct ku_row ku_rows[] = {
@@ -98,33 +77,22 @@ static const struct ku_row ku_rows[] = {
 	ROW("hold: index", -EINVAL, OP(HOLD), .index = 1, .ref = REF(O_NODE)),
 	ROW("hold: a", -EINVAL, OP(HOLD), .ref = REF(O_NODE), .a = 1),
 	ROW("hold: b", -EINVAL, OP(HOLD), .ref = REF(O_NODE), .b = 1),
-	ROWS_OF_OWNER("hold", OP(HOLD)),
 
 	ROW("drop: flags", -EINVAL, OP(DROP), .flags = 1, .ref = REF(O_NODE)),
 	ROW("drop: index", -EINVAL, OP(DROP), .index = 1, .ref = REF(O_NODE)),
 	ROW("drop: a", -EINVAL, OP(DROP), .ref = REF(O_NODE), .a = 1),
 	ROW("drop: b", -EINVAL, OP(DROP), .ref = REF(O_NODE), .b = 1),
 	ROW("drop: not held", -ENOENT, OP(DROP), .ref = REF(O_FOREIGN)),
-	ROWS_OF_OWNER("drop", OP(DROP)),
 
 	ROW("store: flags", -EINVAL, OP(STORE), .flags = 1, .ref = REF(O_NODE)),
 	ROW("store: b", -EINVAL, OP(STORE), .ref = REF(O_NODE), .b = 1),
-	ROWS_OF_OWNER("store", OP(STORE), .a = REF(O_NEXT)),
-	ROWS_OF_TARGET("store", a, OP(STORE), .ref = REF(O_NODE)),
-	ROWS_OF_RANGE("store", OP(STORE), .a = REF(O_NEXT)),
 
 	ROW("load: flags", -EINVAL, OP(LOAD), .flags = 2, .ref = REF(O_NODE)),
 	ROW("load: a", -EINVAL, OP(LOAD), .ref = REF(O_NODE), .a = 1),
 	ROW("load: b", -EINVAL, OP(LOAD), .ref = REF(O_NODE), .b = 1),
-	ROWS_OF_OWNER("load", OP(LOAD)),
-	ROWS_OF_OWNER("load and hold", OP(LOAD), .flags = MOHEAP_OP_F_HOLD),
-	ROWS_OF_RANGE("load", OP(LOAD)),
 
 	ROW("exchange: flags", -EINVAL, OP(EXCHANGE), .flags = 2, .ref = REF(O_NODE)),
 	ROW("exchange: b", -EINVAL, OP(EXCHANGE), .ref = REF(O_NODE), .b = 1),
-	ROWS_OF_OWNER("exchange", OP(EXCHANGE), .a = REF(O_NEXT)),
-	ROWS_OF_TARGET("exchange", a, OP(EXCHANGE), .ref = REF(O_NODE)),
-	ROWS_OF_RANGE("exchange", OP(EXCHANGE), .a = REF(O_NEXT)),
 
 	ROW("cmpxchg: flags", -EINVAL, OP(CMPXCHG), .flags = 1, .ref = REF(O_NODE)),
 	ROW("cmpxchg: something else", -EAGAIN, OP(CMPXCHG), .ref = REF(O_NODE),
@@ -132,19 +100,12 @@ static const struct ku_row ku_rows[] = {
 	ROW("cmpxchg: something", -EAGAIN, OP(CMPXCHG), .ref = REF(O_NODE), .b = REF(O_LEAF)),
 	ROW("cmpxchg: nothing", -EAGAIN, OP(CMPXCHG), .ref = REF(O_NODE), .index = 1,
 	    .a = REF(O_LEAF), .b = REF(O_NEXT)),
-	ROWS_OF_OWNER("cmpxchg", OP(CMPXCHG), .a = REF(O_NEXT)),
-	ROWS_OF_TARGET("cmpxchg, old", a, OP(CMPXCHG), .ref = REF(O_NODE)),
-	ROWS_OF_TARGET("cmpxchg, new", b, OP(CMPXCHG), .ref = REF(O_NODE), .a = REF(O_NEXT)),
-	ROWS_OF_RANGE("cmpxchg", OP(CMPXCHG)),
 
 	ROW("fill: flags", -EINVAL, OP(FILL), .flags = 1, .ref = REF(O_NODE), .b = 1),
 	ROW("fill: none", -EINVAL, OP(FILL), .ref = REF(O_NODE)),
 	ROW("fill: one too many", -ERANGE, OP(FILL), .ref = REF(O_NODE), .index = 1, .b = 2),
 	ROW("fill: all too many", -ERANGE, OP(FILL), .ref = REF(O_NODE), .b = U64_MAX),
 	ROW("fill: 2^32", -ERANGE, OP(FILL), .ref = REF(O_NODE), .b = 1ULL << 32),
-	ROWS_OF_OWNER("fill", OP(FILL), .a = REF(O_NEXT), .b = 1),
-	ROWS_OF_TARGET("fill", a, OP(FILL), .ref = REF(O_NODE), .b = 2),
-	ROWS_OF_RANGE("fill", OP(FILL), .a = REF(O_NEXT), .b = 1),
 
 	ROW("copy: flags", -EINVAL, OP(COPY), .flags = 1, .ref = REF(O_NODE),
 	    .a = REF(O_NEXT), .b = 1ULL << 32),
@@ -156,17 +117,12 @@ static const struct ku_row ku_rows[] = {
 	ROW("copy: all too many", -ERANGE, OP(COPY), .ref = REF(O_NODE), .a = REF(O_NEXT),
 	    .b = ~0ULL),
 	ROW("copy: from nothing", -EINVAL, OP(COPY), .ref = REF(O_NODE), .b = 1ULL << 32),
-	ROWS_OF_OWNER("copy", OP(COPY), .a = REF(O_NEXT), .b = 1ULL << 32),
-	ROWS_OF_TARGET("copy", a, OP(COPY), .ref = REF(O_NODE), .b = 1ULL << 32),
-	ROWS_OF_RANGE("copy", OP(COPY), .a = REF(O_NEXT), .b = 1ULL << 32),
 
 	ROW("read: flags", -EINVAL, OP(READ), .flags = 1, .ref = REF(O_NODE), .a = 8, .b = 1),
 	ROW("read: none", -EINVAL, OP(READ), .ref = REF(O_NODE), .a = 8),
 	ROW("read: one too many", -ERANGE, OP(READ), .ref = REF(O_NODE), .index = 1, .a = 8,
 	    .b = 2),
 	ROW("read: all too many", -ERANGE, OP(READ), .ref = REF(O_NODE), .a = 8, .b = U64_MAX),
-	ROWS_OF_OWNER("read", OP(READ), .a = 8, .b = 1),
-	ROWS_OF_RANGE("read", OP(READ), .a = 8, .b = 1),
 
 	ROW("renew: flags", -EINVAL, OP(RENEW), .flags = 1, .ref = REF(O_LEAF),
 	    .a = REF(O_LATER)),
@@ -189,6 +145,58 @@ static const struct ku_row ku_rows[] = {
 	ROW("renew: stale", -ESTALE, OP(RENEW), .ref = REF(O_STALE), .a = REF(O_LATER_STALE)),
 	ROW("renew: unmapped", -ESTALE, OP(RENEW), .ref = REF(O_UNMAPPED),
 	    .a = REF(O_LATER_UNMAPPED)),
+};
+
+/* What every operation must say to a ref, or a slot, that is not what it should be. */
+struct ku_variant {
+	const char *what;
+	int err;
+	u64 ref;
+	u32 index;
+};
+
+static const struct ku_variant ku_bad_refs[] = {
+	{ "even", -EINVAL, REF(O_EVEN) },
+	{ "outside", -EINVAL, REF(O_OUTSIDE) },
+	{ "unmapped", -ESTALE, REF(O_UNMAPPED) },
+	{ "between blocks", -ESTALE, REF(O_BETWEEN) },
+	{ "stale", -ESTALE, REF(O_STALE) },
+	{ "reborn", -ESTALE, REF(O_REBORN) },
+};
+
+static const struct ku_variant ku_bad_slots[] = {
+	{ "slot 2", -ERANGE, REF(O_NODE), 2 },
+	{ "last slot", -ERANGE, REF(O_NODE), U32_MAX },
+	{ "slot of a leaf", -ERANGE, REF(O_LEAF), 0 },
+};
+
+#define VARY_REF	0x1	/* op.ref is bad, or none */
+#define VARY_A		0x2	/* op.a is bad */
+#define VARY_B		0x4	/* op.b is bad */
+#define VARY_SLOT	0x8	/* op.ref has no slot op.index */
+
+/* Operations that would succeed, and what of them to vary. */
+static const struct {
+	const char *what;
+	u32 vary;
+	struct moheap_op op;
+} ku_families[] = {
+	{ "hold", VARY_REF, { OP(HOLD) } },
+	{ "drop", VARY_REF, { OP(DROP) } },
+	{ "store", VARY_REF | VARY_A | VARY_SLOT,
+	  { OP(STORE), .ref = REF(O_NODE), .a = REF(O_NEXT) } },
+	{ "load", VARY_REF | VARY_SLOT, { OP(LOAD), .ref = REF(O_NODE) } },
+	{ "load and hold", VARY_REF | VARY_SLOT,
+	  { OP(LOAD), .flags = MOHEAP_OP_F_HOLD, .ref = REF(O_NODE) } },
+	{ "exchange", VARY_REF | VARY_A | VARY_SLOT,
+	  { OP(EXCHANGE), .ref = REF(O_NODE), .a = REF(O_NEXT) } },
+	{ "cmpxchg", VARY_REF | VARY_A | VARY_B | VARY_SLOT,
+	  { OP(CMPXCHG), .ref = REF(O_NODE), .a = REF(O_NEXT) } },
+	{ "fill", VARY_REF | VARY_A | VARY_SLOT,
+	  { OP(FILL), .ref = REF(O_NODE), .a = REF(O_NEXT), .b = 2 } },
+	{ "copy", VARY_REF | VARY_A | VARY_SLOT,
+	  { OP(COPY), .ref = REF(O_NODE), .a = REF(O_NEXT), .b = 1ULL << 32 } },
+	{ "read", VARY_REF | VARY_SLOT, { OP(READ), .ref = REF(O_NODE), .a = 8, .b = 1 } },
 };
 
 struct ku_operands {
@@ -273,29 +281,107 @@ static void ku_expect_unchanged(struct ku *ku, const struct ku_operands *o, u64 
 	KUNIT_EXPECT_EQ_MSG(test, ku_stat(ku).candidates, 0, "%s", what);
 }
 
+/**
+ * struct ku_errnos - what the cases below work with
+ * @ku: the case
+ * @o: operands
+ * @min: type id for T_MIN
+ * @objects: alive all the time
+ * @n: operations tried
+ */
+struct ku_errnos {
+	struct ku *ku;
+	struct ku_operands o;
+	int min;
+	u64 objects;
+	u32 n;
+};
+
+static struct ku_errnos *ku_errnos(struct kunit *test)
+{
+	struct ku_errnos *e = kunit_kzalloc(test, sizeof(*e), GFP_KERNEL);
+	struct ku *ku = test->priv;
+
+	KUNIT_ASSERT_NOT_NULL(test, e);
+	e->ku = ku;
+	e->min = ku_register(ku->client, "min",
+			     MOHEAP_TYPE_VAR_PAYLOAD | MOHEAP_TYPE_VAR_SLOTS, 3, 100);
+	ku_operands(ku, &e->o);
+	e->objects = ku_objects(ku);
+	return e;
+}
+
+static void ku_expect_errno(struct ku_errnos *e, struct moheap_op op, int err, const char *what,
+			    const char *which)
+{
+	op.ref = ku_resolve(&e->o, op.ref);
+	op.a = ku_resolve(&e->o, op.a);
+	op.b = ku_resolve(&e->o, op.b);
+	op.index = ku_resolve_type(e->ku, e->min, op.index);
+	KUNIT_EXPECT_EQ_MSG(e->ku->test, ku_op(e->ku->client, &op), err, "%s: %s", what, which);
+	ku_expect_unchanged(e->ku, &e->o, e->objects, what);
+	e->n++;
+}
+
 static void every_errno(struct kunit *test)
 {
-	struct ku *ku = test->priv;
-	int min = ku_register(ku->client, "min", MOHEAP_TYPE_VAR_PAYLOAD | MOHEAP_TYPE_VAR_SLOTS,
-			      3, 100);
-	struct ku_operands o;
-	struct moheap_op op;
-	u64 objects;
+	struct ku_errnos *e = ku_errnos(test);
 	u32 i;
 
-	ku_operands(ku, &o);
-	objects = ku_objects(ku);
-	for (i = 0; i < ARRAY_SIZE(ku_rows); i++) {
-		op = ku_rows[i].op;
-		op.ref = ku_resolve(&o, op.ref);
-		op.a = ku_resolve(&o, op.a);
-		op.b = ku_resolve(&o, op.b);
-		op.index = ku_resolve_type(ku, min, op.index);
-		KUNIT_EXPECT_EQ_MSG(test, ku_op(ku->client, &op), ku_rows[i].err, "%s",
-				    ku_rows[i].what);
-		ku_expect_unchanged(ku, &o, objects, ku_rows[i].what);
+	for (i = 0; i < ARRAY_SIZE(ku_rows); i++)
+		ku_expect_errno(e, ku_rows[i].op, ku_rows[i].err, ku_rows[i].what, "");
+	kunit_info(test, "%u operations", e->n);
+}
+
+static void ku_vary_ref(struct ku_errnos *e, u32 family)
+{
+	struct moheap_op op = ku_families[family].op;
+	u32 i, vary = ku_families[family].vary;
+
+	for (i = 0; i < ARRAY_SIZE(ku_bad_refs); i++) {
+		const struct ku_variant *bad = &ku_bad_refs[i];
+
+		op = ku_families[family].op;
+		op.ref = bad->ref;
+		ku_expect_errno(e, op, bad->err, ku_families[family].what, bad->what);
+		op = ku_families[family].op;
+		op.a = bad->ref;
+		if (vary & VARY_A)
+			ku_expect_errno(e, op, bad->err, ku_families[family].what, bad->what);
+		op = ku_families[family].op;
+		op.b = bad->ref;
+		if (vary & VARY_B)
+			ku_expect_errno(e, op, bad->err, ku_families[family].what, bad->what);
 	}
-	kunit_info(test, "%zu rows", ARRAY_SIZE(ku_rows));
+	op = ku_families[family].op;
+	op.ref = 0;
+	ku_expect_errno(e, op, -EINVAL, ku_families[family].what, "no ref");
+}
+
+static void ku_vary_slot(struct ku_errnos *e, u32 family)
+{
+	struct moheap_op op = ku_families[family].op;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(ku_bad_slots); i++) {
+		op.ref = ku_bad_slots[i].ref;
+		op.index = ku_bad_slots[i].index;
+		ku_expect_errno(e, op, ku_bad_slots[i].err, ku_families[family].what,
+				ku_bad_slots[i].what);
+	}
+}
+
+static void every_bad_ref_and_slot(struct kunit *test)
+{
+	struct ku_errnos *e = ku_errnos(test);
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(ku_families); i++) {
+		ku_vary_ref(e, i);
+		if (ku_families[i].vary & VARY_SLOT)
+			ku_vary_slot(e, i);
+	}
+	kunit_info(test, "%u operations", e->n);
 }
 
 /* Out members say how much was done: nothing, where an operation failed at once. */
@@ -833,6 +919,7 @@ static void signal_ends_an_allocation(struct kunit *test)
 
 static struct kunit_case ku_batch_cases[] = {
 	KUNIT_CASE(every_errno),
+	KUNIT_CASE(every_bad_ref_and_slot),
 	KUNIT_CASE(failed_at_once_did_nothing),
 	KUNIT_CASE(readonly_changes_nothing),
 	KUNIT_CASE(overflow_refused),

@@ -78,8 +78,10 @@ static void generations_of_clones(struct kunit *test)
 	struct mh_client *twins[5], *last = ku->client;
 	u32 i;
 
-	for (i = 0; i < ARRAY_SIZE(twins); i++)
-		last = twins[i] = ku_adopt(ku, moheap_clone(last));
+	for (i = 0; i < ARRAY_SIZE(twins); i++) {
+		twins[i] = ku_adopt(ku, moheap_clone(last));
+		last = twins[i];
+	}
 	KUNIT_EXPECT_EQ(test, ku_count(ku, ref), 1 + ARRAY_SIZE(twins));
 	ku_release(ku, ref);
 	for (i = 0; i < ARRAY_SIZE(twins); i++) {

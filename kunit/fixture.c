@@ -666,7 +666,7 @@ bool ku_wait_objects(struct ku *ku, u64 objects)
 	while (ku_objects(ku) != objects) {
 		if (time_after(jiffies, end))
 			return false;
-		msleep(5);
+		fsleep(5000);
 	}
 	return true;
 }

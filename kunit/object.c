@@ -255,6 +255,7 @@ static void falling_counts_make_candidates(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ku_stat(ku).candidates, 2);
 	/* A candidate that dies is none. */
 	ku_link(ku, a, 0, 0);
+	ku_reap_all(ku);
 	KUNIT_EXPECT_FALSE(test, ku_alive(ku, b));
 	KUNIT_EXPECT_FALSE(test, ku_alive(ku, c));
 	KUNIT_EXPECT_FALSE(test, ku_bit(ku, b, MH_CAND));

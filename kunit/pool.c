@@ -301,27 +301,42 @@ struct ku_race {
 	u32 head, tail;
 };
 
-/* Frees what ku_taker() puts into the ring. */
+/* Blocks put in by one thread; what it wrote before is seen by who takes them out. */
+static u32 ku_put_in(struct ku_race *race)
+{
+	/* Pairs with ku_hand_over(). */
+	return smp_load_acquire(&race->head);
+}
+
+static u32 ku_taken_out(struct ku_race *race)
+{
+	/* Pairs with ku_freer(). */
+	return smp_load_acquire(&race->tail);
+}
+
+/* Frees what ku_hand_over() puts into the ring. */
 static void ku_freer(void *data)
 {
 	struct ku_race *race = data;
 	u32 tail = 0;
 
-	while (!kthread_should_stop() || smp_load_acquire(&race->head) != tail) {
-		if (smp_load_acquire(&race->head) == tail) {
+	while (!kthread_should_stop() || ku_put_in(race) != tail) {
+		if (ku_put_in(race) == tail) {
 			cond_resched();
 			continue;
 		}
 		ku_block_free(race->ku, race->pool, race->ring[tail % KU_HANDOVER]);
+		/* The entry was read: it may be written again. */
 		smp_store_release(&race->tail, ++tail);
 	}
 }
 
 static void ku_hand_over(struct ku_race *race, u32 block)
 {
-	while (race->head - smp_load_acquire(&race->tail) == KU_HANDOVER)
+	while (race->head - ku_taken_out(race) == KU_HANDOVER)
 		cond_resched();
 	race->ring[race->head % KU_HANDOVER] = block;
+	/* The entry was written: it may be read. */
 	smp_store_release(&race->head, race->head + 1);
 }
 

@@ -52,7 +52,7 @@ static void quiet_heap_gives_back(struct kunit *test)
 	end = jiffies + 20 * HZ;
 	/* One is active, one is kept for the next burst. */
 	while (ku_stat(ku).pools > 2 && time_before(jiffies, end))
-		msleep(5);
+		fsleep(5000);
 	KUNIT_EXPECT_LE(test, ku_stat(ku).pools, 2);
 }
 
@@ -74,7 +74,7 @@ static void clean_heap_sleeps(struct kunit *test)
 
 	ku_drop_all(ku, ku_ring(ku, 2000), 2000);
 	while (!ku_clean(ku) && time_before(jiffies, end))
-		msleep(5);
+		fsleep(5000);
 	KUNIT_EXPECT_TRUE(test, ku_clean(ku));
 	/* It may be on its way to sleep. */
 	msleep(100);
