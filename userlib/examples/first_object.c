@@ -14,7 +14,7 @@
 /* What an object of ours looks like in memory. */
 struct greeting {
 	__u32 times;
-	char text[28];
+	char text[60];
 };
 
 static void must(const char *what, long long ret)
@@ -30,7 +30,7 @@ int main(void)
 	/* Tell the heap about it. The fields are for tools to read; size is all it needs. */
 	static const struct moheap_field fields[] = {
 		{ .kind = MOHEAP_FIELD_UINT, .width = 4, .count = 1, .offset = 0, .name = "times" },
-		{ .kind = MOHEAP_FIELD_BYTES, .width = 1, .count = 28, .offset = 4,
+		{ .kind = MOHEAP_FIELD_BYTES, .width = 1, .count = 60, .offset = 4,
 		  .name = "text" },
 	};
 	static const struct moheap_layout layout = {
@@ -55,9 +55,9 @@ int main(void)
 	/* Its payload is memory like any other. */
 	greeting = moheap_ptr(heap, ref);
 	greeting->times = 3;
-	strcpy(greeting->text, "hello from the kernel's heap");
+	snprintf(greeting->text, sizeof(greeting->text), "hello from the kernel's heap");
 	for (unsigned int i = 0; i < greeting->times; i++)
-		printf("%.28s\n", greeting->text);
+		printf("%s\n", greeting->text);
 	printf("the object takes %lld bytes, and has %lld reference\n",
 	       moheap_getsizeof(heap, ref), moheap_refcount(heap, ref));
 

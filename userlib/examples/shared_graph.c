@@ -111,7 +111,7 @@ static __u64 add_up(struct moheap *heap, moheap_ref_t ref)
 
 /* ---- The reader: knows nothing of the heap but what comes through the socket ---- */
 
-static int reader(int socket)
+static int read_tree(int socket)
 {
 	struct moheap *heap;
 	moheap_ref_t root;
@@ -163,7 +163,7 @@ int main(void)
 	child = fork();
 	if (!child) {
 		close(sockets[0]);
-		return reader(sockets[1]);
+		return read_tree(sockets[1]);
 	}
 	close(sockets[1]);
 

@@ -84,6 +84,13 @@ void tap_err(const char *file, int line, const char *what, long long got, long l
 		tap_fail(file, line, "%s is %s, not %s", what, tap_errno(got), tap_errno(want));
 }
 
+int tap_must(const char *file, int line, const char *what, int got)
+{
+	if (got < 0)
+		tap_err(file, line, what, got, 0);
+	return got;
+}
+
 static unsigned long tap_scale(void)
 {
 	const char *scale = getenv("MOHEAP_SCALE");
@@ -103,7 +110,7 @@ double tap_seconds(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec + now.tv_nsec * 1e-9;
+	return now.tv_sec + now.tv_nsec / 1000000000.0;
 }
 
 void *tap_shared(size_t bytes)

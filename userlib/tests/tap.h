@@ -20,6 +20,12 @@
 
 #include <moheap.h>
 
+/* Argument @n is a format; what it needs is from argument @first on. */
+#define TAP_FORMAT(n, first)	format(printf, n, first)
+#define TAP_PRINTF(n, first)	__attribute__((TAP_FORMAT(n, first)))
+#define TAP_NO_RETURN		__attribute__((TAP_ENDS))
+#define TAP_ENDS		noreturn
+
 #define TAP_COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 
 /**
@@ -42,12 +48,13 @@ int tap_main(int argc, char **argv, const struct tap_case *cases, unsigned int n
 
 /* Of the case that runs: */
 
-__attribute__((format(printf, 1, 2))) void tap_note(const char *format, ...);
-__attribute__((format(printf, 1, 2), noreturn)) void tap_skip(const char *format, ...);
-__attribute__((format(printf, 3, 4), noreturn))
+TAP_PRINTF(1, 2) void tap_note(const char *format, ...);
+TAP_PRINTF(1, 2) TAP_NO_RETURN void tap_skip(const char *format, ...);
+TAP_PRINTF(3, 4) TAP_NO_RETURN
 void tap_fail(const char *file, int line, const char *format, ...);
 void tap_is(const char *file, int line, const char *what, long long got, long long want);
 void tap_err(const char *file, int line, const char *what, long long got, long long want);
+int tap_must(const char *file, int line, const char *what, int got);
 unsigned long tap_scaled(unsigned long n);
 double tap_seconds(void);
 void *tap_shared(size_t bytes);	/* memory that children of fork() share */
@@ -80,9 +87,6 @@ moheap_ref_t tap_new(struct moheap *heap, int type);
 
 /* Not negative; gives the value */
 #define must(got) \
-	({ long long tap_got = (got); \
-	   if (tap_got < 0) \
-		   tap_err(__FILE__, __LINE__, #got, tap_got, 0); \
-	   tap_got; })
+	tap_must(__FILE__, __LINE__, #got, got)
 
 #endif /* MOHEAP_TESTS_TAP_H */

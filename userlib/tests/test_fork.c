@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR LGPL-2.1-only
 /*
- * fork(): the child has what its parent had, and what one does does not hurt the other.
+ * fork(): the child has what its parent had, and neither hurts the other.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -366,7 +366,8 @@ static void spawned_programs_hold_nothing(void)
 {
 	struct moheap_stat stat = { .size = sizeof(stat) };
 	char name[] = "sleep", seconds[] = "100";
-	char *argv[] = { name, seconds, NULL }, *envp[] = { NULL };
+	char *const argv[] = { name, seconds, NULL };
+	char *const envp[] = { NULL };
 	struct family f;
 	pid_t child;
 	int fd;

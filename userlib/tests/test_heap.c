@@ -73,6 +73,7 @@ static void join_sees_the_same_objects(void)
 	moheap_ref_t ref = tap_new(heap, type);
 
 	*(__u64 *)moheap_ptr(heap, ref) = 42;
+	err_is(moheap_flush(heap), 0);
 	err_is(moheap_join(moheap_fd(heap), 0, &other), 0);
 	tap_heap_adopted(other);
 	ok(moheap_base(other) != moheap_base(heap));
@@ -129,7 +130,7 @@ static void read_only_cannot_change(void)
 
 	sigaction(SIGSEGV, &action, NULL);
 	if (!sigsetjmp(read_only_jump, 1)) {
-		*(volatile __u64 *)moheap_ptr(reader, ref) = 1;
+		__atomic_store_n((__u64 *)moheap_ptr(reader, ref), 1, __ATOMIC_SEQ_CST);
 		ok(!"a read-only client wrote payload");
 	}
 	moheap_decref(reader, ref);
@@ -148,6 +149,7 @@ static void close_gives_everything_up(void)
 	err_is(moheap_join(moheap_fd(heap), 0, &other), 0);
 	for (i = 0; i < TAP_COUNT(refs); i++)
 		refs[i] = tap_new(other, type);
+	err_is(moheap_flush(other), 0);
 	shared = refs[50];
 	err_is(moheap_incref(heap, shared), 0);
 	err_is(moheap_close(other), 0);

@@ -35,6 +35,7 @@ struct object {
 	moheap_ref_t ref;	/* 0: an empty line */
 	__u32 kind;
 	__u32 nslots;
+	bool told;		/* flushed since: other processes may know the ref */
 	moheap_ref_t slots[SLOTS];
 };
 
@@ -192,8 +193,25 @@ static moheap_ref_t any_known(struct actor *actor)
 {
 	unsigned int n = books->processes * books->threads;
 	struct actor *other = &books->actors[any(actor, n)];
+	struct object *object = &other->objects[any(actor, OBJECTS)];
+	bool relative = (other - books->actors) / books->threads ==
+			(actor - books->actors) / books->threads;
 
-	return __atomic_load_n(&other->objects[any(actor, OBJECTS)].ref, __ATOMIC_RELAXED);
+	moheap_ref_t ref = __atomic_load_n(&object->ref, __ATOMIC_ACQUIRE);
+
+	/* In this order: a line that was filled anew is not told of. */
+	if (!relative && !__atomic_load_n(&object->told, __ATOMIC_ACQUIRE))
+		return 0;
+	return ref;
+}
+
+static void told_all(struct actor *actor)
+{
+	unsigned int i;
+
+	for (i = 0; i < OBJECTS; i++)
+		if (actor->objects[i].ref)
+			__atomic_store_n(&actor->objects[i].told, true, __ATOMIC_RELEASE);
 }
 
 static void do_new(struct moheap *heap, struct actor *actor)
@@ -216,6 +234,7 @@ static void do_new(struct moheap *heap, struct actor *actor)
 	for (i = 0; kind_mirrors(fresh.kind) && i < fresh.nslots; i++)
 		ok(!moheap_get(heap, fresh.ref, 8 + 8 * i));
 	payload_write(heap, &fresh);
+	object->told = false;
 	memcpy(object->slots, fresh.slots, sizeof(fresh.slots));
 	object->kind = fresh.kind;
 	object->nslots = fresh.nslots;
@@ -395,12 +414,17 @@ static void do_now_and_then(struct moheap *heap, struct actor *actor)
 		break;
 	case 1:
 		err_is(moheap_trim(heap), 0);
+		told_all(actor);
 		break;
 	case 2:
 		err_is(moheap_check(heap), 0);
 		break;
-	default:
+	case 3 ... 20:
 		err_is(moheap_flush(heap), 0);
+		told_all(actor);
+		break;
+	default:
+		break;
 	}
 }
 
@@ -453,6 +477,8 @@ static void process_round(struct moheap *heap, unsigned int number)
 	for (i = 0; i < books->threads; i++)
 		is(pthread_join(ids[i], NULL), 0);
 	err_is(moheap_trim(heap), 0);
+	for (i = 0; i < books->threads; i++)
+		told_all(&books->actors[number * books->threads + i]);
 }
 
 struct start {

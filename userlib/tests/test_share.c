@@ -62,6 +62,11 @@ static moheap_ref_t get(int fd)
 
 static int sockets[2];
 
+static void write_text(struct moheap *heap, moheap_ref_t ref, const char *text)
+{
+	memcpy(moheap_ptr(heap, ref), text, strlen(text) + 1);
+}
+
 /* ---- Handing over ---- */
 
 static void joins_by_socket(void *arg)
@@ -76,7 +81,7 @@ static void joins_by_socket(void *arg)
 	err_is(moheap_incref(heap, ref), 0);
 	ok(!strcmp(moheap_ptr(heap, ref), "from the parent"));
 	mine = tap_new(heap, must(moheap_type_find(heap, "t")));
-	strcpy(moheap_ptr(heap, mine), "from the child");
+	write_text(heap, mine, "from the child");
 	err_is(moheap_store(heap, ref, 0, mine), 0);
 	err_is(moheap_close(heap), 0);
 }
@@ -91,7 +96,8 @@ static void a_heap_through_a_socket(void)
 	child = tap_fork(joins_by_socket, NULL);
 	heap = tap_heap();
 	ref = tap_new(heap, tap_type(heap, "t", 32, 1));
-	strcpy(moheap_ptr(heap, ref), "from the parent");
+	write_text(heap, ref, "from the parent");
+	err_is(moheap_flush(heap), 0);
 	send_fd(sockets[0], moheap_fd(heap));
 	put(sockets[0], ref);
 	tap_wait(child);
@@ -110,7 +116,7 @@ static void makes_and_goes(void *arg)
 	moheap_ref_t ref = tap_new(heap, tap_type(heap, "t", 32, 1));
 
 	(void)arg;
-	strcpy(moheap_ptr(heap, ref), "left behind");
+	write_text(heap, ref, "left behind");
 	err_is(moheap_clone(heap, &clone), 0);
 	send_fd(sockets[1], moheap_fd(clone));
 	put(sockets[1], ref);
@@ -284,6 +290,7 @@ static void processes_build_together(void)
 	ok(!socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
 	for (i = 0; i < WORKERS; i++)
 		children[i] = tap_fork(pushes, heap);
+	err_is(moheap_flush(heap), 0);
 	for (i = 0; i < WORKERS; i++)
 		put(sockets[0], root);
 	for (i = 0; i < WORKERS; i++)
