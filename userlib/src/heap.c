@@ -21,9 +21,9 @@ static int mh_device_open(int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-static bool mh_environment_says(const char *name)
+static bool mh_unbatched(void)
 {
-	const char *value = getenv(name);
+	const char *value = getenv("MOHEAP_UNBATCHED");
 
 	return value && *value && strcmp(value, "0");
 }
@@ -76,8 +76,7 @@ static int mh_heap_new(int fd, size_t size, bool readonly, struct moheap **out)
 	heap->fork_fd = -1;
 	heap->list_type = -1;
 	heap->array_type = -1;
-	heap->queue.depth = mh_environment_says("MOHEAP_UNBATCHED") ? 1 : MH_QUEUE_OPS;
-	heap->recycle = heap->queue.depth > 1 && mh_environment_says("MOHEAP_RECYCLE");
+	heap->queue.depth = mh_unbatched() ? 1 : MH_QUEUE_OPS;
 	err = mh_arena_map(heap, readonly);
 	if (!err)
 		err = mh_holds_init(heap);
@@ -204,8 +203,6 @@ int moheap_adopt(int fd, struct moheap **heap)
 /*
  * mh_clone_fd() - a client that holds what this one holds; caller holds heap->lock
  *
- * But for what is in stock: an object can be handed out as new only once.
- *
  * Return: its file, or a negative errno.
  */
 int mh_clone_fd(struct moheap *heap)
@@ -215,8 +212,6 @@ int mh_clone_fd(struct moheap *heap)
 		.flags = MOHEAP_CLONE_CLOEXEC,
 	};
 
-	mh_stocks_release(heap);
-	mh_tell_all(heap);
 	mh_queue_send(heap);
 	return mh_ioctl(heap, MOHEAP_IOC_CLONE, &clone);
 }
@@ -226,6 +221,7 @@ static int mh_clone(struct moheap *heap, struct moheap **clone)
 	int fd, err;
 
 	mh_lock(&heap->lock);
+	mh_stocks_release(heap);
 	fd = mh_clone_fd(heap);
 	mh_unlock(&heap->lock);
 	if (fd < 0)
@@ -277,7 +273,6 @@ int moheap_flush(struct moheap *heap)
 	int err;
 
 	mh_lock(&heap->lock);
-	mh_tell_all(heap);
 	mh_stocks_age(heap);
 	mh_queue_send(heap);
 	err = mh_error_take(heap);
@@ -290,7 +285,6 @@ int moheap_trim(struct moheap *heap)
 	int err;
 
 	mh_lock(&heap->lock);
-	mh_tell_all(heap);
 	mh_stocks_release(heap);
 	mh_queue_send(heap);
 	err = mh_error_take(heap);
@@ -304,8 +298,6 @@ int moheap_close(struct moheap *heap)
 
 	if (!heap)
 		return 0;
-	mh_tell_all(heap);
-	mh_stocks_release(heap);
 	mh_queue_send(heap);
 	err = mh_error_take(heap);
 	mh_heaps_lock();

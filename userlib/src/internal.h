@@ -88,13 +88,13 @@ struct mh_mirror {
  * @payload: bytes, rounded up to granules; with @slots the key
  * @slots: slots
  * @block: bytes to clear in a block that had an owner before; 0: not known yet
- * @head: the next to be handed out; before it is room for what comes back
- * @n: end of @refs
+ * @head: the next to be handed out
+ * @n: objects in @refs; those before @head are gone
  * @want: how many to take next time
  * @room: entries @refs has room for
  * @idle: flushes since one was handed out
  * @listed: it is in heap->stocks
- * @refs: the objects; the client holds them, their local count is 0, and nobody knows them
+ * @refs: the objects; the client holds them, their local count is 0
  */
 struct mh_stock {
 	struct mh_stock *next;
@@ -148,31 +148,14 @@ void mh_type_note(struct moheap *heap, moheap_ref_t ref, __u32 id);
 int mh_holds_init(struct moheap *heap);
 void mh_holds_free(struct moheap *heap);
 void mh_hold_born(struct moheap *heap, moheap_ref_t ref);
-void mh_hold_young(struct moheap *heap, moheap_ref_t ref);
 void mh_hold_gained(struct moheap *heap, moheap_ref_t ref);
 __u32 mh_hold_count(struct moheap *heap, moheap_ref_t ref);
-
-int mh_name(struct moheap *heap, moheap_ref_t ref);
-void mh_tell_all(struct moheap *heap);
-void mh_give_back(struct moheap *heap, moheap_ref_t ref);
-moheap_ref_t mh_kernel_ref(const struct moheap *heap, moheap_ref_t ref);
-
-/* Objects that may be known to nobody else yet, oldest first. */
-#define MH_YOUNG	4096
-
-struct mh_young {
-	unsigned int first;
-	unsigned int end;
-	moheap_ref_t refs[MH_YOUNG];
-};
 
 /* ---- stock.c ---- */
 
 void mh_stocks_age(struct moheap *heap);
 void mh_stocks_release(struct moheap *heap);
 void mh_stocks_forget(struct moheap *heap);
-struct mh_stock *mh_stock_with_room(struct moheap *heap, moheap_ref_t ref);
-void mh_stock_put(struct moheap *heap, struct mh_stock *stock, moheap_ref_t ref);
 
 /* ---- graph.c ---- */
 
@@ -209,9 +192,6 @@ struct mh_reach {
  * @fork_fd: between the steps of a fork: the client of the child
  * @next: in mh_heaps, under its lock
  * @holds: local counts, by granule: see hold.c
- * @told: how the kernel knows what is in a block, by granule: see hold.c
- * @young: see struct mh_young
- * @recycle: objects may be MH_LOCAL at all (hold.c); MOHEAP_RECYCLE in the environment
  */
 struct moheap {
 	char *base;
@@ -230,9 +210,6 @@ struct moheap {
 	int fork_fd;
 	struct moheap *next;
 	atomic_ullong *holds;
-	__u32 *told;
-	struct mh_young young;
-	bool recycle;
 };
 
 void *mh_table_map(size_t bytes);
@@ -256,12 +233,6 @@ static inline __u32 mh_generation(moheap_ref_t ref)
 static inline bool mh_ref_inside(const struct moheap *heap, moheap_ref_t ref)
 {
 	return mh_granule(ref) < heap->size >> MOHEAP_GRANULE_SHIFT;
-}
-
-/* Generations of a block in their order: bit 63 says something else. */
-static inline __u32 mh_age(moheap_ref_t ref)
-{
-	return mh_generation(ref & ~MOHEAP_REF_REUSED);
 }
 
 #endif /* MOHEAP_INTERNAL_H */

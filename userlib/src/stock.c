@@ -7,8 +7,7 @@
  * ends. A stock takes more the more often it runs dry, up to MH_STOCK_MAX objects or
  * MH_STOCK_BYTES of them, and gives back what nobody wanted for MH_STOCK_IDLE flushes.
  *
- * Objects that nobody else came to know go back there (hold.c). A block that had an owner before
- * is cleared when it is handed out.
+ * A block that had an owner before is cleared when it is handed out.
  *
  * All under heap->lock.
  */
@@ -83,8 +82,12 @@ static void mh_stock_enlist(struct moheap *heap, struct mh_stock *stock)
 /* Whoever is refilling the stock meanwhile has the use of stock->refs: it stays. */
 static void mh_stock_release(struct moheap *heap, struct mh_stock *stock)
 {
-	for (; stock->head < stock->n; stock->head++)
-		mh_give_back(heap, stock->refs[stock->head]);
+	struct moheap_op op = { .code = MOHEAP_OP_DROP };
+
+	for (; stock->head < stock->n; stock->head++) {
+		op.ref = stock->refs[stock->head];
+		mh_queue_add(heap, &op);
+	}
 	stock->want = 0;
 	stock->idle = 0;
 }
@@ -133,32 +136,6 @@ void mh_stocks_age(struct moheap *heap)
 		stock->listed = false;
 		mh_stock_release(heap, stock);
 	}
-}
-
-/*
- * mh_stock_with_room() - where an object can go back to; caller holds heap->lock
- *
- * @ref came out of a stock, and its type is one in which nothing varies.
- *
- * Return: the stock, or NULL.
- */
-struct mh_stock *mh_stock_with_room(struct moheap *heap, moheap_ref_t ref)
-{
-	struct mh_type *type;
-	int err;
-
-	type = mh_type_of(heap, ref, &err);
-	return type && type->stocks[0].head ? &type->stocks[0] : NULL;
-}
-
-/*
- * mh_stock_put() - an object comes back, as a new one; caller holds heap->lock
- */
-void mh_stock_put(struct moheap *heap, struct mh_stock *stock, moheap_ref_t ref)
-{
-	stock->refs[--stock->head] = ref;
-	stock->idle = 0;
-	mh_stock_enlist(heap, stock);
 }
 
 /* How many to take, this being the first time or one more. */
@@ -218,11 +195,10 @@ static struct mh_stock *mh_stock_find(struct moheap *heap, struct mh_type *type,
 /* Bytes that an object of this stock has. All of one bin have the same: ask once. */
 static size_t mh_stock_block(struct moheap *heap, struct mh_stock *stock, moheap_ref_t ref)
 {
-	struct moheap_object object = { .size = sizeof(object) };
+	struct moheap_object object = { .size = sizeof(object), .ref = ref };
 
 	if (!stock->block) {
 		stock->block = stock->payload;
-		object.ref = mh_kernel_ref(heap, ref);
 		if (!mh_ioctl(heap, MOHEAP_IOC_OBJECT, &object))
 			stock->block = object.payload;
 	}
@@ -267,10 +243,7 @@ int moheap_new_sized(struct moheap *heap, unsigned int id, size_t payload, size_
 	}
 	*ref = stock->refs[stock->head++];
 	stock->idle = 0;
-	if (type->nstocks == 1 && heap->recycle)
-		mh_hold_young(heap, *ref);
-	else
-		mh_hold_born(heap, *ref);
+	mh_hold_born(heap, *ref);
 	mh_type_note(heap, *ref, id);
 	if (*ref & MOHEAP_REF_REUSED && payload)
 		clear = mh_stock_block(heap, stock, *ref);

@@ -167,6 +167,12 @@ struct mh_type *mh_type_get(struct moheap *heap, unsigned int id, int *err)
 
 /* ---- The type of an object ---- */
 
+/* Bit 63 says something of the block, not of the age. */
+static inline __u32 mh_age(moheap_ref_t ref)
+{
+	return mh_generation(ref & ~MOHEAP_REF_REUSED);
+}
+
 static inline __u64 *mh_page_of(struct moheap *heap, moheap_ref_t ref)
 {
 	return &heap->pages[mh_granule(ref) >> (MH_PAGE_SHIFT - MOHEAP_GRANULE_SHIFT)];
