@@ -5,7 +5,7 @@
  */
 #include "fixture.h"
 
-#define KU_SMALL	(2ULL << 20)
+#define KU_SMALL	MOHEAP_LIMIT_MIN
 
 /**
  * struct ku_full - a heap that gets full, beside that of the fixture
@@ -23,7 +23,7 @@ struct ku_full {
 	u64 *refs;
 };
 
-#define KU_ROOM	80000
+#define KU_ROOM	40000
 
 static struct ku_full ku_full(struct kunit *test)
 {

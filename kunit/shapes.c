@@ -7,7 +7,7 @@
 
 /* A sanitizer kernel has less memory, and less time. */
 #define KU_SANITIZED	(IS_ENABLED(CONFIG_KASAN) || IS_ENABLED(CONFIG_KCSAN))
-#define KU_LARGE	(KU_SANITIZED ? 40000 : 1000000)
+#define KU_LARGE	(KU_SANITIZED ? 30000 : 1000000)
 
 /**
  * struct ku_shape - a graph that one object keeps alive
@@ -148,7 +148,7 @@ static const struct ku_shape ku_shapes[] = {
 	{ "large ring", KU_LARGE, ku_build_ring },
 	{ "clique of 3", 3, ku_build_clique },
 	{ "clique of 60", 60, ku_build_clique },
-	{ "clique of 300", 300, ku_build_clique },
+	{ "large clique", KU_SANITIZED ? 150 : 300, ku_build_clique },
 	{ "doubly linked list", KU_LARGE, ku_build_doubly_linked },
 	{ "tree with parents", KU_LARGE, ku_build_tree },
 	{ "rings off rings", KU_LARGE, ku_build_rings_off_rings },

@@ -204,18 +204,17 @@ static void closed_at_work(struct kunit *test)
 {
 	struct ku *ku = test->priv;
 	struct mh_client *client;
-	u64 *refs = ku_refs(ku, 3000);
-	u32 i, j;
+	u32 n = 1500, i, j;
+	u64 *refs = ku_refs(ku, n);
 	int type;
 
-	for (i = 0; i < 20; i++) {
+	for (i = 0; i < 15; i++) {
 		client = ku_adopt(ku, moheap_create(KU_LIMIT, 0));
 		type = ku_register(client, "node", 0, 2, 16);
-		KU_OK(test, ku_alloc(client, type, 0, refs, 3000));
-		for (j = 0; j < 3000; j++)
-			KU_OK(test, ku_store(client, refs[j], 0, refs[(j + 1) % 3000]));
-		for (j = 0; j < 3000; j++)
-			KU_OK(test, ku_drop(client, refs[j]));
+		KU_OK(test, ku_alloc(client, type, 0, refs, n));
+		for (j = 0; j < n; j++)
+			KU_OK(test, ku_store(client, refs[j], 0, refs[(j + 1) % n]));
+		ku_drop_all_by(ku, client, refs, n);
 		usleep_range(i * 500, i * 500 + 100);
 		ku_close(ku, client);
 	}
