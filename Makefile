@@ -30,6 +30,7 @@ help:
 	@echo '  test-all         test, test-kcsan and a soak'
 	@echo '  soak             the random tests again and again, with new seeds'
 	@echo '  check            the static checks alone'
+	@echo '  model            spin looks at all states of a model of the collector'
 	@echo '  bench            measurements beside other ways to do it; bench-plot draws them'
 	@echo
 	@echo 'On this machine:'
@@ -76,6 +77,9 @@ bench:
 bench-plot:
 	@tools/bench/plot
 
+model:
+	@tools/model/check
+
 check:
 	@tools/qemu/test tools check
 
@@ -95,5 +99,5 @@ install:
 clean:
 	rm -rf $(O)
 
-.PHONY: all help run shell test test-kcsan test-all soak check bench bench-plot
+.PHONY: all help run shell test test-kcsan test-all soak check bench bench-plot model
 .PHONY: modules modules_install userlib install clean
