@@ -38,8 +38,8 @@
  * thread, a process that asked for a collection or is short of memory, and clients that make
  * garbage faster than the thread collects it (mh_collector_assist()). All state is in struct
  * mh_collect, so each goes on where the other left off. The thread is made when there is first
- * something to do, runs in the cgroups of the process that created the heap, and sleeps without
- * a timer when all is done.
+ * something to do, by a work item, as that takes milliseconds. It runs in the cgroups of the
+ * process that created the heap, and sleeps without a timer when all is done.
  */
 #include <linux/cgroup.h>
 #include <linux/kthread.h>
@@ -72,37 +72,6 @@ static const struct moheap_tune mh_tune_default = {
 	.idle_ms = 20,
 	.enabled = 1,
 };
-
-/**
- * mh_collector_init() - everything the collector will need
- * @heap: a new heap
- *
- * Return: 0 or -ENOMEM.
- */
-int mh_collector_init(struct mh_heap *heap)
-{
-	mutex_init(&heap->collect_lock);
-	init_waitqueue_head(&heap->wait);
-	heap->tune = mh_tune_default;
-	heap->collect = kvzalloc(sizeof(*heap->collect), MH_GFP);
-	if (!heap->collect)
-		return -ENOMEM;
-	heap->collect->credit = MH_CREDIT_MAX;
-	heap->creator = get_task_struct(current);
-	return 0;
-}
-
-/**
- * mh_collector_destroy() - stop the thread and free its state
- * @heap: a heap that nobody can reach
- */
-void mh_collector_destroy(struct mh_heap *heap)
-{
-	if (heap->thread)
-		kthread_stop(heap->thread);
-	put_task_struct(heap->creator);
-	kvfree(heap->collect);
-}
 
 /**
  * mh_gate_exclusive() - keep everybody out of the graph
@@ -579,10 +548,12 @@ static int mh_collector_thread(void *data)
 					kthread_should_stop() || mh_work_waits(heap), timeout);
 		/* A few candidates may wait for more of them. */
 		if (!mh_urgent(heap) && mh_work_waits(heap)) {
-			WRITE_ONCE(heap->napping, true);
+			/* Before idle_ms is read; mh_collector_tune() does both the other way. */
+			smp_store_mb(heap->napping, true);
 			wait_event_idle_timeout(heap->wait,
-						kthread_should_stop() || mh_urgent(heap),
-						msecs_to_jiffies(heap->tune.idle_ms));
+						kthread_should_stop() || mh_urgent(heap) ||
+						!READ_ONCE(heap->napping),
+						msecs_to_jiffies(READ_ONCE(heap->tune.idle_ms)));
 			WRITE_ONCE(heap->napping, false);
 		}
 		timeout = mh_collector_run(heap);
@@ -590,11 +561,13 @@ static int mh_collector_thread(void *data)
 	return 0;
 }
 
-static void mh_collector_start(struct mh_heap *heap)
+static void mh_collector_start(struct work_struct *work)
 {
+	struct mh_heap *heap = container_of(work, struct mh_heap, start);
 	struct task_struct *thread;
 
-	lockdep_assert_held(&heap->collect_lock);
+	if (heap->thread)
+		return;
 	thread = kthread_create(mh_collector_thread, heap, "moheap/%llu", heap->id);
 	/* Short of memory: the next operation tries again, and collections work without it. */
 	if (IS_ERR(thread))
@@ -613,15 +586,46 @@ void mh_collector_kick(struct mh_heap *heap)
 {
 	if (!mh_work_waits(heap))
 		return;
-	if (!READ_ONCE(heap->thread) && mutex_trylock(&heap->collect_lock)) {
-		if (!heap->thread)
-			mh_collector_start(heap);
-		mutex_unlock(&heap->collect_lock);
-	}
+	/* Milliseconds of work: not the caller's, who may hold nobody up. */
+	if (!READ_ONCE(heap->thread))
+		queue_work(system_unbound_wq, &heap->start);
 	if (READ_ONCE(heap->napping) && !mh_urgent(heap))
 		return;
 	if (wq_has_sleeper(&heap->wait))
 		wake_up(&heap->wait);
+}
+
+/**
+ * mh_collector_init() - everything the collector will need
+ * @heap: a new heap
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int mh_collector_init(struct mh_heap *heap)
+{
+	INIT_WORK(&heap->start, mh_collector_start);
+	mutex_init(&heap->collect_lock);
+	init_waitqueue_head(&heap->wait);
+	heap->tune = mh_tune_default;
+	heap->collect = kvzalloc(sizeof(*heap->collect), MH_GFP);
+	if (!heap->collect)
+		return -ENOMEM;
+	heap->collect->credit = MH_CREDIT_MAX;
+	heap->creator = get_task_struct(current);
+	return 0;
+}
+
+/**
+ * mh_collector_destroy() - stop the thread and free its state
+ * @heap: a heap that nobody can reach
+ */
+void mh_collector_destroy(struct mh_heap *heap)
+{
+	cancel_work_sync(&heap->start);
+	if (heap->thread)
+		kthread_stop(heap->thread);
+	put_task_struct(heap->creator);
+	kvfree(heap->collect);
 }
 
 /* ---- Requests ---- */
@@ -814,6 +818,8 @@ int mh_collector_tune(struct mh_heap *heap, struct moheap_tune *tune)
 	now.set = tune->set;
 	now.size = tune->size;
 	*tune = now;
+	/* A nap begun under the old settings is over. */
+	smp_store_mb(heap->napping, false);
 	mh_collector_kick(heap);
 	return 0;
 }

@@ -43,6 +43,7 @@
 #include <linux/spinlock.h>
 #include <linux/uidgid.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 #include "compat.h"
@@ -416,7 +417,8 @@ enum mh_phase {
  * @phase: of the trace; changed under the exclusive gate
  * @collect_lock: see collect.c
  * @collect: state of the collector, under @collect_lock
- * @thread: the collector thread, or NULL; set once under @collect_lock
+ * @start: makes the collector thread
+ * @thread: the collector thread, or NULL; set once, by @start
  * @creator: the task that created the heap; the thread runs in its cgroups
  * @wait: where it sleeps
  * @napping: candidates wait for more of them there: not worth a wake-up until work is urgent
@@ -455,6 +457,7 @@ struct mh_heap {
 
 	struct mutex collect_lock;	/* see collect.c */
 	struct mh_collect *collect;
+	struct work_struct start;
 	struct task_struct *thread;
 	struct task_struct *creator;
 	wait_queue_head_t wait;
