@@ -367,6 +367,35 @@ static void stored_late(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ku_objects(ku), 4 + (move->place == IN_BORN));
 }
 
+static void stored_in_garbage_by(struct kunit *test, enum ku_way_to_store way)
+{
+	struct ku *ku = test->priv;
+	u64 x = ku_new_var(ku, KU_LONG, 0);
+
+	ku_link(ku, x, KU_LONG - 1, x);
+	ku_release(ku, x);
+	ku_trace_begin(ku);
+	ku_trace_rooted(ku);
+	KUNIT_ASSERT_EQ(test, ku_stat(ku).candidates, 0);
+	ku_move_to(ku, way, x, x, x);
+	ku_trace_finish(ku);
+	KUNIT_EXPECT_EQ(test, ku_objects(ku), 1);
+	KUNIT_EXPECT_EQ(test, ku_stat(ku).candidates, 1);
+	KUNIT_EXPECT_EQ(test, ku_collect(ku, MOHEAP_COLLECT_LOCAL_ALL), 1);
+}
+
+/*
+ * Garbage that is stored to garbage, by refs that somebody kept: marked, it stays for now. But
+ * the trace has wiped the candidates, and nobody may ever touch it again.
+ */
+static void stored_in_garbage(struct kunit *test)
+{
+	enum ku_way_to_store way;
+
+	for (way = TO_STORE; way <= TO_COPY; way++)
+		stored_in_garbage_by(test, way);
+}
+
 /* ---- B: born while a trace is under way ---- */
 
 static void born_late_in(struct kunit *test, enum mh_phase phase)
@@ -712,6 +741,7 @@ static struct kunit_case ku_trace_cases[] = {
 	KUNIT_CASE(held_late_by_clone),
 	KUNIT_CASE(brought_back),
 	KUNIT_CASE_PARAM(stored_late, move_gen_params),
+	KUNIT_CASE(stored_in_garbage),
 	KUNIT_CASE(born_late_in_clear),
 	KUNIT_CASE(born_late_in_marking),
 	KUNIT_CASE(born_late_in_sweeping),

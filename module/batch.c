@@ -345,7 +345,7 @@ static u32 mh_store_slot(struct mh_ctx *ctx, u32 *slot, const struct mh_obj *tar
 {
 	if (!target->pool)
 		return xchg(slot, 0);
-	mh_shade(ctx->heap, target);
+	mh_shade_stored(ctx->heap, target);
 	return xchg(slot, mh_granule(target));
 }
 
@@ -354,7 +354,7 @@ static bool mh_replace_slot(struct mh_ctx *ctx, u32 *slot, u32 old, const struct
 {
 	if (!target->pool)
 		return cmpxchg(slot, old, 0) == old;
-	mh_shade(ctx->heap, target);
+	mh_shade_stored(ctx->heap, target);
 	return cmpxchg(slot, old, mh_granule(target)) == old;
 }
 

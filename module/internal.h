@@ -592,7 +592,8 @@ void mh_put(struct mh_heap *heap, const struct mh_obj *o, u32 n, struct mh_dead 
 void mh_unpin(struct mh_heap *heap, const struct mh_obj *o, struct mh_dead *dead);
 void mh_put_granule(struct mh_heap *heap, u32 granule, struct mh_dead *dead);
 void mh_grey(struct mh_heap *heap, struct mh_pool *pool, u32 word, unsigned long mask);
-void mh_shade(struct mh_heap *heap, const struct mh_obj *o);
+bool mh_shade(struct mh_heap *heap, const struct mh_obj *o);
+void mh_shade_stored(struct mh_heap *heap, const struct mh_obj *o);
 void mh_slots_begin(const struct mh_obj *o);
 bool mh_slots_clear(struct mh_heap *heap, const struct mh_obj *o, struct mh_dead *dead,
 		    int *budget);

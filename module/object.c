@@ -305,15 +305,34 @@ void mh_grey(struct mh_heap *heap, struct mh_pool *pool, u32 word, unsigned long
  * mh_shade() - tell a trace under way that an object is in use
  * @heap: the heap; caller holds its gate
  * @o: the object, which somebody got a new reference to; pinned
+ *
+ * Return: true if the object was unmarked until now.
  */
-void mh_shade(struct mh_heap *heap, const struct mh_obj *o)
+bool mh_shade(struct mh_heap *heap, const struct mh_obj *o)
 {
 	struct mh_pool *pool = o->pool;
 
 	if (heap->phase != MH_MARKING || mh_test(o, MH_MARK))
-		return;
-	if (!test_and_set_bit(o->idx, mh_map(pool, MH_MARK)))
-		mh_grey(heap, pool, o->idx / BITS_PER_LONG, BIT_MASK(o->idx));
+		return false;
+	if (test_and_set_bit(o->idx, mh_map(pool, MH_MARK)))
+		return false;
+	mh_grey(heap, pool, o->idx / BITS_PER_LONG, BIT_MASK(o->idx));
+	return true;
+}
+
+/**
+ * mh_shade_stored() - as mh_shade(), for an object that a slot is about to refer to
+ * @heap: the heap; caller holds its gate
+ * @o: the object, pinned
+ *
+ * Both may be garbage, reached by refs that somebody kept. The trace, which has wiped their
+ * candidates, will not free what is marked; and unlike a hold, no drop need follow that would
+ * make the object a candidate. So it becomes one here.
+ */
+void mh_shade_stored(struct mh_heap *heap, const struct mh_obj *o)
+{
+	if (mh_shade(heap, o))
+		mh_candidate(heap, o);
 }
 
 static void mh_clear_range(struct mh_heap *heap, u32 *slots, u32 from, u32 to,

@@ -7,7 +7,8 @@
  * mutator. It allocates nothing: marks, grey objects and candidates are bitmaps of the pools,
  * and a pool with grey objects is queued through a node of its own.
  *
- *	CLEAR		wipe the marks, and the candidates: this trace answers for them
+ *	CLEAR		wipe the marks, and the candidates: this trace answers for them (but not
+ *			for garbage that a store marks later, see mh_shade_stored())
  *	MARKING		mark what clients hold, then what marked objects refer to, until no
  *			object is grey (marked, but its slots not followed yet)
  *	SWEEPING	unmarked means condemned: make the generation even, so that nothing names
