@@ -153,6 +153,49 @@ static void large_arrays_escape(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ku_collect(ku, MOHEAP_COLLECT_FULL), 2);
 }
 
+/* A ring whose members are all dropped costs a few budgets, not one for each member. */
+static void members_escape_together(struct kunit *test)
+{
+	struct ku *ku = test->priv;
+	u32 n = 4 * MOHEAP_BUDGET_MAX;
+
+	ku_drop_all(ku, ku_ring(ku, n), n);
+	KUNIT_EXPECT_EQ(test, ku_stat(ku).candidates, n);
+	KUNIT_EXPECT_EQ(test, ku_collect(ku, MOHEAP_COLLECT_LOCAL_ALL), 0);
+	KUNIT_EXPECT_EQ(test, ku_stat(ku).candidates, 0);
+	KUNIT_EXPECT_GE(test, ku_stat(ku).local_escapes, 4);
+	KUNIT_EXPECT_LE(test, ku_stat(ku).local_escapes, 8);
+	KUNIT_EXPECT_LE(test, ku_stat(ku).local_visits, 8 * MOHEAP_BUDGET_MAX + n);
+	KUNIT_EXPECT_EQ(test, ku_collect(ku, MOHEAP_COLLECT_FULL), n);
+}
+
+/*
+ * What a large ring refers to escapes with it, and goes by itself as soon as the ring lets go;
+ * what refers to the ring goes with the trace.
+ */
+static void what_escaped_with_it_is_not_lost(struct kunit *test)
+{
+	struct ku *ku = test->priv;
+	u32 n = 2 * MOHEAP_BUDGET_MAX, small = 3;
+	u64 *ring = ku_ring(ku, n), *below = ku_ring(ku, small), *above = ku_ring(ku, small);
+	u64 root = ku_new(ku, KU_NODE);
+
+	ku_link(ku, root, 0, ring[0]);
+	ku_link(ku, ring[1], 1, below[0]);
+	ku_link(ku, above[0], 1, ring[n - 1]);
+	ku_drop_all(ku, ring, n);
+	ku_drop_all(ku, below, small);
+	ku_drop_all(ku, above, small);
+	KUNIT_EXPECT_EQ(test, ku_collect(ku, MOHEAP_COLLECT_LOCAL_ALL), 0);
+	KUNIT_EXPECT_EQ(test, ku_stat(ku).candidates, 0);
+	ku_link(ku, ring[1], 1, 0);
+	KUNIT_EXPECT_EQ(test, ku_collect(ku, MOHEAP_COLLECT_LOCAL_ALL), small);
+	KUNIT_EXPECT_FALSE(test, ku_alive(ku, below[0]));
+	KUNIT_EXPECT_EQ(test, ku_collect(ku, MOHEAP_COLLECT_FULL), small);
+	KUNIT_EXPECT_FALSE(test, ku_alive(ku, above[0]));
+	KUNIT_EXPECT_EQ(test, ku_objects(ku), n + 1);
+}
+
 /* ---- An escape leaves everything as it was ---- */
 
 #define KU_GRAPH	24
@@ -545,6 +588,8 @@ static struct kunit_case ku_collect_cases[] = {
 	KUNIT_CASE(garbage_beside_live),
 	KUNIT_CASE(rings_of_the_budget),
 	KUNIT_CASE(large_arrays_escape),
+	KUNIT_CASE(members_escape_together),
+	KUNIT_CASE(what_escaped_with_it_is_not_lost),
 	KUNIT_CASE(counts_survive_escapes),
 	KUNIT_CASE(escapes_undo_exactly),
 	KUNIT_CASE(poor_yield_backs_off),

@@ -28,6 +28,14 @@
  * object freed and every candidate looked at, and when it is used up (a tree with parent
  * pointers, whose nodes reach all of it) candidates escape unvisited, until the next trace.
  *
+ * When a candidate x escapes, the candidates among what was visited are none any more, so that a
+ * large ring whose members are all dropped does not cost a budget for each. Nothing is lost: say
+ * v was visited. If x is alive, so is v. Otherwise v goes when x does, or later, when something
+ * that refers to it lets go, and makes a candidate. And it cannot go earlier: if v reaches x, it
+ * reaches all that x does, and escapes, too. If not, some object on the way from x to v is
+ * outside what v reaches and refers into it, to an object that leads to v; a pass that begins
+ * with v finds that reference and frees nothing.
+ *
  * A trace is due when candidates have escaped, and the program has made a quarter as many
  * objects as were alive after the last trace, or the pause since is four times what that took.
  * So garbage that waits for a trace is never more than that quarter plus MH_TRACE_MIN and what
@@ -336,6 +344,19 @@ static bool mh_candidate_worth(struct mh_heap *heap, const struct mh_obj *o)
 	return heap->phase != MH_SWEEPING || mh_test(o, MH_MARK);
 }
 
+/* What the escaped candidate in hand reaches would escape as well, or be found alive. */
+static void mh_local_escape(struct mh_local *l)
+{
+	const struct mh_obj *o = l->c->visited;
+	u32 i;
+
+	for (i = 0; i < l->n; i++)
+		if (__test_and_clear_bit(o[i].idx, mh_map(o[i].pool, MH_CAND)))
+			atomic_dec(&l->heap->ncand);
+	l->c->stat.local_escapes++;
+	atomic_inc(&l->heap->escaped);
+}
+
 static void mh_local_candidate(struct mh_local *l, const struct mh_obj *o)
 {
 	struct mh_collect *c = l->c;
@@ -346,10 +367,8 @@ static void mh_local_candidate(struct mh_local *l, const struct mh_obj *o)
 	escaped = c->credit <= 0 || !mh_local_trial(l, o);
 	/* Slots are work, too: the pass ends when either has been enough. */
 	l->cost += max(l->n, l->budget - l->edges / MH_EDGES);
-	if (!escaped)
-		return;
-	c->stat.local_escapes++;
-	atomic_inc(&l->heap->escaped);
+	if (escaped)
+		mh_local_escape(l);
 }
 
 static void mh_local_account(struct mh_local *l, u32 candidates, u64 escapes)
