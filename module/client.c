@@ -313,6 +313,8 @@ static u32 mh_births(struct mh_client *client, struct mh_active *active, u32 wor
 
 	if (client->heap->phase >= MH_MARKING)
 		atomic_long_or(mask, (atomic_long_t *)&mh_map(pool, MH_MARK)[word]);
+	if (READ_ONCE(mh_map(pool, MH_LARGE)[word]) & mask)
+		atomic_long_andnot(mask, (atomic_long_t *)&mh_map(pool, MH_LARGE)[word]);
 	atomic_long_or(mask, (atomic_long_t *)&active->holds->bits[word]);
 	for (; mask; mask &= mask - 1) {
 		idx = word * BITS_PER_LONG + __ffs(mask);

@@ -9,9 +9,9 @@
  * to it, and gives empty pools back.
  *
  * The local pass is trial deletion (Bacon, Rajan 2001, with the trial on the real counts, as
- * nobody can look). Under the exclusive gate, from a candidate:
+ * nobody can look). Under the exclusive gate, from a few candidates, as many as the budget allows:
  *
- *	subtract	visit what it reaches; for each slot of a visited object, take one off the
+ *	subtract	visit what they reach; for each slot of a visited object, take one off the
  *			count of the target. What is left of a count are references from outside
  *	restore		whatever has a count left is alive, and so is all that it reaches: put back
  *			what was taken through its slots
@@ -28,13 +28,18 @@
  * object freed and every candidate looked at, and when it is used up (a tree with parent
  * pointers, whose nodes reach all of it) candidates escape unvisited, until the next trace.
  *
- * When a candidate x escapes, the candidates among what was visited are none any more, so that a
- * large ring whose members are all dropped does not cost a budget for each. Nothing is lost: say
- * v was visited. If x is alive, so is v. Otherwise v goes when x does, or later, when something
- * that refers to it lets go, and makes a candidate. And it cannot go earlier: if v reaches x, it
- * reaches all that x does, and escapes, too. If not, some object on the way from x to v is
- * outside what v reaches and refers into it, to an object that leads to v; a pass that begins
- * with v finds that reference and frees nothing.
+ * What a pass visited and did not free are candidates no longer. So a ring whose members are
+ * dropped one by one does not cost a visit to all of it for each. Nothing is lost. Say v was
+ * visited and not freed, either because it lives as far as the pass can see, or on account of a
+ * candidate x that escaped:
+ *
+ * - A pass that begins with v frees nothing. If v reaches x, it reaches all that x does, and
+ *   escapes, too. Otherwise there is a reference that such a pass would not explain: one from
+ *   outside of what was visited, or from what x passed on its way to v, to something that v
+ *   reaches and that leads to v. (Of a chain of references that ends in v and begins outside of
+ *   what v reaches, one leads in; all that v reaches is alive by that one.)
+ * - If v is garbage all the same, what keeps it is garbage, too. That goes with the trace that
+ *   x waits for; or it goes earlier, and lets go of what it refers to, which makes candidates.
  *
  * A trace is due when candidates have escaped, and the program has made a quarter as many
  * objects as were alive after the last trace, or the pause since is four times what that took.
@@ -123,10 +128,11 @@ struct mh_local {
 	struct mh_heap *heap;
 	struct mh_collect *c;
 	u32 budget;
-	u32 n;		/* visited */
+	u32 n;		/* visited, and not undone */
 	u32 edges;	/* slots that may still be looked at */
 	u32 freed;
-	u32 cost;
+	u32 cost;	/* visits, or what slots come to */
+	bool large;	/* the candidate in hand reaches what a pass found large */
 	struct mh_dead dead;
 };
 
@@ -139,12 +145,13 @@ static u32 mh_count_add(const struct mh_obj *o, int n)
 	return mh_count(word);
 }
 
-/* Note an object as visited. Return false if that exceeds the budget. */
+/* Note an object as visited. Return false if that exceeds the budget, or would. */
 static bool mh_local_visit(struct mh_local *l, const struct mh_obj *o)
 {
 	if (mh_test(o, MH_TRIAL))
 		return true;
-	if (l->n == l->budget)
+	l->large = mh_test(o, MH_LARGE);
+	if (l->large || l->n == l->budget)
 		return false;
 	__set_bit(o->idx, mh_map(o->pool, MH_TRIAL));
 	l->c->outside[l->n] = false;
@@ -172,15 +179,29 @@ static void mh_local_undo_object(struct mh_local *l, const struct mh_obj *o, u32
 			mh_count_add(&target, 1);
 }
 
-static void mh_local_undo(struct mh_local *l, u32 last, u32 end)
+/* Visited, and not freed: not worth another look until its count falls again. */
+static void mh_local_spare(struct mh_local *l, const struct mh_obj *o)
 {
-	struct mh_obj *o = l->c->visited;
+	if (__test_and_clear_bit(o->idx, mh_map(o->pool, MH_CAND)))
+		atomic_dec(&l->heap->ncand);
+}
+
+/*
+ * Forget the visited from @from on, of which slots were taken up to @last, and @end slots of that.
+ */
+static void mh_local_undo(struct mh_local *l, u32 from, u32 last, u32 end, bool escaped)
+{
+	const struct mh_obj *o = l->c->visited;
 	u32 i;
 
-	for (i = 0; i <= last; i++)
+	for (i = from; i <= last; i++)
 		mh_local_undo_object(l, &o[i], i < last ? U32_MAX : end);
-	for (i = 0; i < l->n; i++)
+	for (i = from; i < l->n; i++) {
 		__clear_bit(o[i].idx, mh_map(o[i].pool, MH_TRIAL));
+		if (escaped)
+			mh_local_spare(l, &o[i]);
+	}
+	l->n = from;
 }
 
 /* Return the slots taken of visited object @v, all of them unless the budget ran out. */
@@ -211,20 +232,34 @@ static u32 mh_local_subtract_object(struct mh_local *l, u32 v, bool *within)
 	return i;
 }
 
-/* Return false if the candidate escaped; everything is as it was then. */
-static bool mh_local_subtract(struct mh_local *l)
-{
-	bool within;
-	u32 i, end;
+enum mh_fit {
+	MH_FITS,
+	MH_ESCAPES,	/* whatever the pass has visited before */
+	MH_NO_ROOM,	/* behind what it has */
+};
 
-	for (i = 0; i < l->n; i++) {
+/*
+ * Visit a candidate and all that it reaches, and take their references off the counts. Unless it
+ * fits, all is as it was before.
+ */
+static enum mh_fit mh_local_subtract(struct mh_local *l, const struct mh_obj *candidate)
+{
+	u32 from = l->n, edges = l->edges, last = from, end = 0, i;
+	bool within = mh_local_visit(l, candidate);
+	bool escaped;
+
+	for (i = from; within && i < l->n; i++) {
 		end = mh_local_subtract_object(l, i, &within);
-		if (!within) {
-			mh_local_undo(l, i, end);
-			return false;
-		}
+		last = i;
 	}
-	return true;
+	l->cost += max(l->n - from, (edges - l->edges) / MH_EDGES);
+	if (within)
+		return MH_FITS;
+	escaped = l->large || !from;
+	if (l->n > from)
+		mh_local_undo(l, from, last, end, escaped);
+	l->edges = edges;
+	return escaped ? MH_ESCAPES : MH_NO_ROOM;
 }
 
 /* @o is alive: so is all that it reaches. */
@@ -270,8 +305,10 @@ static void mh_local_free(struct mh_local *l)
 
 	for (i = 0; i < l->n; i++) {
 		o = &l->c->visited[i];
-		if (!__test_and_clear_bit(o->idx, mh_map(o->pool, MH_TRIAL)))
+		if (!__test_and_clear_bit(o->idx, mh_map(o->pool, MH_TRIAL))) {
+			mh_local_spare(l, o);
 			continue;
+		}
 		mh_local_cut(l, o, l->c->outside[i]);
 		gen = mh_gen_after(mh_gen(atomic64_read(&o->header->word)));
 		mh_object_release(l->heap, o, gen);
@@ -279,19 +316,16 @@ static void mh_local_free(struct mh_local *l)
 	}
 }
 
-static bool mh_local_trial(struct mh_local *l, const struct mh_obj *candidate)
+/* Tell the living among the visited from garbage, which goes. */
+static void mh_local_decide(struct mh_local *l)
 {
-	struct mh_obj *o = l->c->visited;
+	const struct mh_obj *o = l->c->visited;
 	u32 i;
 
-	mh_local_visit(l, candidate);
-	if (!mh_local_subtract(l))
-		return false;
 	for (i = 0; i < l->n; i++)
 		if (mh_test(&o[i], MH_TRIAL) && mh_count(atomic64_read(&o[i].header->word)))
 			mh_local_restore(l, &o[i]);
 	mh_local_free(l);
-	return true;
 }
 
 static bool mh_cand_queued(struct mh_heap *heap)
@@ -300,8 +334,8 @@ static bool mh_cand_queued(struct mh_heap *heap)
 }
 
 /*
- * The next candidate, as long as the pass may go on. A pool without candidates leaves the
- * queue: nobody can add one, for the gate is exclusive.
+ * The next candidate, as long as the pass may go on: with this one, to twice the budget at most.
+ * A pool without candidates leaves the queue: nobody can add one, for the gate is exclusive.
  */
 static bool mh_next_candidate(struct mh_local *l, struct mh_obj *o)
 {
@@ -334,41 +368,38 @@ static bool mh_next_candidate(struct mh_local *l, struct mh_obj *o)
 	return false;
 }
 
-/* Dead, condemned or free blocks may have kept their bit, and a client may hold it again. */
+/*
+ * Dead, condemned or free blocks may have kept their bit, a client may hold it again, or this
+ * pass has visited it already.
+ */
 static bool mh_candidate_worth(struct mh_heap *heap, const struct mh_obj *o)
 {
 	u64 word = atomic64_read(&o->header->word);
 
-	if (!mh_alive(word) || !mh_count(word) || mh_is_held(o))
+	if (mh_test(o, MH_TRIAL) || !mh_alive(word) || !mh_count(word) || mh_is_held(o))
 		return false;
 	return heap->phase != MH_SWEEPING || mh_test(o, MH_MARK);
 }
 
-/* What the escaped candidate in hand reaches would escape as well, or be found alive. */
-static void mh_local_escape(struct mh_local *l)
+/* Return false if there is no room for this one behind others: the next pass begins with it. */
+static bool mh_local_candidate(struct mh_local *l, const struct mh_obj *o)
 {
-	const struct mh_obj *o = l->c->visited;
-	u32 i;
-
-	for (i = 0; i < l->n; i++)
-		if (__test_and_clear_bit(o[i].idx, mh_map(o[i].pool, MH_CAND)))
-			atomic_dec(&l->heap->ncand);
+	if (l->c->credit > 0) {
+		switch (mh_local_subtract(l, o)) {
+		case MH_FITS:
+			return true;
+		case MH_NO_ROOM:
+			__set_bit(o->idx, mh_map(o->pool, MH_CAND));
+			atomic_inc(&l->heap->ncand);
+			return false;
+		case MH_ESCAPES:
+			__set_bit(o->idx, mh_map(o->pool, MH_LARGE));
+			break;
+		}
+	}
 	l->c->stat.local_escapes++;
 	atomic_inc(&l->heap->escaped);
-}
-
-static void mh_local_candidate(struct mh_local *l, const struct mh_obj *o)
-{
-	struct mh_collect *c = l->c;
-	bool escaped;
-
-	l->n = 0;
-	l->edges = l->budget * MH_EDGES;
-	escaped = c->credit <= 0 || !mh_local_trial(l, o);
-	/* Slots are work, too: the pass ends when either has been enough. */
-	l->cost += max(l->n, l->budget - l->edges / MH_EDGES);
-	if (escaped)
-		mh_local_escape(l);
+	return true;
 }
 
 static void mh_local_account(struct mh_local *l, u32 candidates, u64 escapes)
@@ -391,7 +422,8 @@ static void mh_local_account(struct mh_local *l, u32 candidates, u64 escapes)
  */
 static bool mh_local_pass(struct mh_heap *heap)
 {
-	struct mh_local l = { .heap = heap, .c = heap->collect, .budget = heap->tune.budget };
+	struct mh_local l = { .heap = heap, .c = heap->collect, .budget = heap->tune.budget,
+			      .edges = heap->tune.budget * MH_EDGES };
 	u64 escapes = l.c->stat.local_escapes;
 	struct mh_obj o;
 	u32 candidates = 0;
@@ -402,9 +434,10 @@ static bool mh_local_pass(struct mh_heap *heap)
 	mh_gate_exclusive(heap, &since);
 	while (mh_next_candidate(&l, &o)) {
 		candidates++;
-		if (mh_candidate_worth(heap, &o))
-			mh_local_candidate(&l, &o);
+		if (mh_candidate_worth(heap, &o) && !mh_local_candidate(&l, &o))
+			break;
 	}
+	mh_local_decide(&l);
 	more = mh_cand_queued(heap);
 	mh_reap(heap, &l.dead, MH_REAP_INLINE);
 	mh_local_account(&l, candidates, escapes);

@@ -150,6 +150,7 @@ enum mh_map {
 	MH_GREY,	/* marked, its slots not followed yet */
 	MH_CAND,	/* its count fell, but not to zero */
 	MH_TRIAL,	/* visited by the local pass under way */
+	MH_LARGE,	/* reached too much for a local pass when one looked */
 	MH_MAPS,
 };
 

@@ -68,7 +68,7 @@
  * Bounds of a slice, that is, of the time that a step under the exclusive gate (and with it,
  * every mutator behind it) may have to wait for the trace.
  */
-#define MH_CLEAR_STEP	32	/* pools whose bitmaps are wiped: 2 times 16 words each */
+#define MH_CLEAR_STEP	32	/* pools whose bitmaps are wiped: 3 times 16 words each */
 #define MH_ROOTS_STEP	16	/* pools whose hold bits are read, 16 words a client */
 #define MH_MARK_STEP	512	/* slots followed */
 #define MH_SWEEP_STEP	512	/* slots cleared */
@@ -112,6 +112,7 @@ static void mh_clear_pool(struct mh_heap *heap, struct mh_pool *pool)
 
 	for (i = 0; i < BITS_TO_LONGS(pool->nblocks); i++) {
 		WRITE_ONCE(mh_map(pool, MH_MARK)[i], 0);
+		WRITE_ONCE(mh_map(pool, MH_LARGE)[i], 0);
 		if (READ_ONCE(cand[i]))
 			atomic_sub(hweight_long(xchg(&cand[i], 0)), &heap->ncand);
 	}
