@@ -9,8 +9,17 @@
  *	S	stored_late: the only reference moves to a slot that is not looked at again
  *	B	born_late_*: an object made after its pool was passed
  *	C	condemned_*: a ref to what the sweep is about to take
+ *
+ * That they fail is seen here as well: lost_without_* take a barrier out.
  */
 #include "fixture.h"
+
+/* Take a barrier out for the rest of the case: something alive will be condemned. */
+static void ku_without(struct ku *ku, enum mh_barrier barrier)
+{
+	ku->heap->without = BIT(barrier);
+	ku->unchecked = true;
+}
 
 /* Slots of an array that takes several slices to follow. */
 #define KU_LONG	2000
@@ -233,9 +242,8 @@ static void held_late(struct kunit *test, enum ku_way_to_hold way)
 	}
 	ku_link(ku, root, 0, 0);
 	ku_trace_finish(ku);
-	KUNIT_EXPECT_TRUE(test, ku_alive(ku, x));
-	KUNIT_EXPECT_TRUE(test, ku_alive(ku, y));
-	KUNIT_EXPECT_EQ(test, ku_objects(ku), 3);
+	KUNIT_EXPECT_EQ(test, ku_alive(ku, x), !ku->heap->without);
+	KUNIT_EXPECT_EQ(test, ku_alive(ku, y), !ku->heap->without);
 }
 
 static void held_late_by_hold(struct kunit *test)
@@ -261,6 +269,12 @@ static void held_late_by_another(struct kunit *test)
 static void held_late_by_clone(struct kunit *test)
 {
 	held_late(test, BY_CLONE);
+}
+
+static void lost_without_h(struct kunit *test)
+{
+	ku_without(test->priv, MH_BARRIER_H);
+	held_late(test, BY_HOLD);
 }
 
 /* Garbage that somebody kept a ref of comes back whole. */
@@ -337,9 +351,8 @@ static void ku_move_to(struct ku *ku, enum ku_way_to_store way, u64 to, u64 from
  * root leads to a long array, and the last slot of that to x. When root has been followed, and
  * the array in part, x moves from there to where the trace does not come by again.
  */
-static void stored_late(struct kunit *test)
+static void ku_stored_late(struct kunit *test, const struct ku_move *move)
 {
-	const struct ku_move *move = test->param_value;
 	struct ku *ku = test->priv;
 	u64 root = ku_new(ku, KU_NODE), array = ku_new_var(ku, KU_LONG, 0), to = root;
 	u64 x = ku_new(ku, KU_NODE), y = ku_new(ku, KU_NODE);
@@ -362,9 +375,19 @@ static void stored_late(struct kunit *test)
 	ku_move_to(ku, move->way, to, array, x);
 	ku_link(ku, array, KU_LONG - 1, 0);
 	ku_trace_finish(ku);
-	KUNIT_EXPECT_TRUE(test, ku_alive(ku, x));
-	KUNIT_EXPECT_TRUE(test, ku_alive(ku, y));
-	KUNIT_EXPECT_EQ(test, ku_objects(ku), 4 + (move->place == IN_BORN));
+	KUNIT_EXPECT_EQ(test, ku_alive(ku, x), !ku->heap->without);
+	KUNIT_EXPECT_EQ(test, ku_alive(ku, y), !ku->heap->without);
+}
+
+static void stored_late(struct kunit *test)
+{
+	ku_stored_late(test, test->param_value);
+}
+
+static void lost_without_s(struct kunit *test)
+{
+	ku_without(test->priv, MH_BARRIER_S);
+	ku_stored_late(test, &ku_moves[0]);
 }
 
 static void stored_in_garbage_by(struct kunit *test, enum ku_way_to_store way)
@@ -414,9 +437,9 @@ static void born_late_in(struct kunit *test, enum mh_phase phase)
 	KU_OK(test, ku_store(ku->client, b, 0, old));
 	ku_release(ku, b);
 	ku_trace_finish(ku);
-	KUNIT_EXPECT_TRUE(test, ku_alive(ku, a));
-	KUNIT_EXPECT_TRUE(test, ku_alive(ku, b));
-	KUNIT_EXPECT_EQ(test, ku_objects(ku), 3);
+	KUNIT_EXPECT_EQ(test, ku_alive(ku, a), !ku->heap->without);
+	KUNIT_EXPECT_EQ(test, ku_alive(ku, b), !ku->heap->without);
+	KUNIT_EXPECT_TRUE(test, ku_alive(ku, old));
 }
 
 static void born_late_in_clear(struct kunit *test)
@@ -432,6 +455,12 @@ static void born_late_in_marking(struct kunit *test)
 static void born_late_in_sweeping(struct kunit *test)
 {
 	born_late_in(test, MH_SWEEPING);
+}
+
+static void lost_without_b(struct kunit *test)
+{
+	ku_without(test->priv, MH_BARRIER_B);
+	born_late_in(test, MH_MARKING);
 }
 
 /* In a block whose last owner this very sweep has taken. */
@@ -506,6 +535,23 @@ static void condemned_stays_condemned(struct kunit *test)
 	KUNIT_EXPECT_GE(test, stale, 3);
 	KUNIT_EXPECT_EQ(test, ku_count(ku, leaf), 1);
 	KUNIT_EXPECT_EQ(test, ku_objects(ku), 1);
+}
+
+/* A hold that came between the two would be one on nothing. */
+static void lost_without_c(struct kunit *test)
+{
+	struct ku *ku = test->priv;
+	u64 *ring = ku_ring(ku, 2);
+
+	ku_without(ku, MH_BARRIER_C);
+	ku_drop_all(ku, ring, 2);
+	ku_trace_begin(ku);
+	ku_trace_until(ku, MH_SWEEPING);
+	KU_OK(test, ku_hold(ku->client, ring[0]));
+	ku_trace_finish(ku);
+	KUNIT_EXPECT_EQ(test, ku_held(ku->client), 1);
+	KUNIT_EXPECT_FALSE(test, ku_alive(ku, ring[0]));
+	KUNIT_EXPECT_FALSE(test, ku_alive(ku, ring[1]));
 }
 
 /* ---- Arrays that take several slices ---- */
@@ -739,15 +785,19 @@ static struct kunit_case ku_trace_cases[] = {
 	KUNIT_CASE(held_late_by_exchange),
 	KUNIT_CASE(held_late_by_another),
 	KUNIT_CASE(held_late_by_clone),
+	KUNIT_CASE(lost_without_h),
 	KUNIT_CASE(brought_back),
 	KUNIT_CASE_PARAM(stored_late, move_gen_params),
+	KUNIT_CASE(lost_without_s),
 	KUNIT_CASE(stored_in_garbage),
 	KUNIT_CASE(born_late_in_clear),
 	KUNIT_CASE(born_late_in_marking),
 	KUNIT_CASE(born_late_in_sweeping),
+	KUNIT_CASE(lost_without_b),
 	KUNIT_CASE(born_where_one_was_swept),
 	KUNIT_CASE(condemned_cannot_be_named),
 	KUNIT_CASE(condemned_stays_condemned),
+	KUNIT_CASE(lost_without_c),
 	KUNIT_CASE(array_freed_while_followed),
 	KUNIT_CASE(array_changed_while_followed),
 	KUNIT_CASE(array_dropped_while_followed),

@@ -311,7 +311,8 @@ static u32 mh_births(struct mh_client *client, struct mh_active *active, u32 wor
 	struct mh_header *header;
 	u32 idx, gen, n = 0;
 
-	if (client->heap->phase >= MH_MARKING)
+	/* Barrier B. */
+	if (client->heap->phase >= MH_MARKING && mh_barrier(client->heap, MH_BARRIER_B))
 		atomic_long_or(mask, (atomic_long_t *)&mh_map(pool, MH_MARK)[word]);
 	if (READ_ONCE(mh_map(pool, MH_LARGE)[word]) & mask)
 		atomic_long_andnot(mask, (atomic_long_t *)&mh_map(pool, MH_LARGE)[word]);
@@ -377,7 +378,7 @@ int mh_client_hold(struct mh_client *client, const struct mh_obj *o, struct mh_d
 
 	if (!holds)
 		return -ENOBUFS;
-	mh_shade(client->heap, o);
+	mh_shade_held(client->heap, o);
 	if (test_and_set_bit(o->idx, holds->bits))
 		mh_unpin(client->heap, o, dead);
 	return 0;
@@ -405,7 +406,7 @@ static int mh_unhold(struct mh_client *client, u64 ref, struct mh_holds **holds,
 static void mh_rehold(struct mh_client *client, struct mh_holds *holds, const struct mh_obj *o,
 		      struct mh_dead *dead)
 {
-	mh_shade(client->heap, o);
+	mh_shade_held(client->heap, o);
 	if (test_and_set_bit(o->idx, holds->bits))
 		mh_put(client->heap, o, 1, dead);
 }
@@ -564,7 +565,7 @@ static void mh_clone_word(struct mh_heap *heap, struct mh_holds *from, struct mh
 			continue;
 		/* Dropped meanwhile, it may be another object by now. */
 		if (test_bit(o.idx, from->bits)) {
-			mh_shade(heap, &o);
+			mh_shade_held(heap, &o);
 			set_bit(o.idx, to->bits);
 		} else {
 			mh_unpin(heap, &o, dead);

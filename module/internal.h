@@ -424,6 +424,7 @@ enum mh_phase {
  * @wait: where it sleeps
  * @napping: candidates wait for more of them there: not worth a wake-up until work is urgent
  * @tune: what drives it
+ * @without: barriers that a test took out; set while no trace is under way
  */
 struct mh_heap {
 	u64 id;
@@ -464,7 +465,30 @@ struct mh_heap {
 	wait_queue_head_t wait;
 	bool napping;
 	struct moheap_tune tune;
+#if IS_ENABLED(CONFIG_KUNIT)
+	unsigned long without;
+#endif
 };
+
+/*
+ * The barriers of the trace (trace.c). In test builds a heap can do without one, so that a test
+ * sees what it is for.
+ */
+enum mh_barrier {
+	MH_BARRIER_H,
+	MH_BARRIER_S,
+	MH_BARRIER_B,
+	MH_BARRIER_C,
+};
+
+static inline bool mh_barrier(struct mh_heap *heap, enum mh_barrier barrier)
+{
+#if IS_ENABLED(CONFIG_KUNIT)
+	return likely(!(heap->without & BIT(barrier)));
+#else
+	return true;
+#endif
+}
 
 struct mh_heap *mh_heap_create(u64 limit, u32 flags);
 void mh_heap_get(struct mh_heap *heap);
@@ -594,6 +618,7 @@ void mh_unpin(struct mh_heap *heap, const struct mh_obj *o, struct mh_dead *dead
 void mh_put_granule(struct mh_heap *heap, u32 granule, struct mh_dead *dead);
 void mh_grey(struct mh_heap *heap, struct mh_pool *pool, u32 word, unsigned long mask);
 bool mh_shade(struct mh_heap *heap, const struct mh_obj *o);
+void mh_shade_held(struct mh_heap *heap, const struct mh_obj *o);
 void mh_shade_stored(struct mh_heap *heap, const struct mh_obj *o);
 void mh_slots_begin(const struct mh_obj *o);
 bool mh_slots_clear(struct mh_heap *heap, const struct mh_obj *o, struct mh_dead *dead,

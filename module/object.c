@@ -49,10 +49,11 @@ u64 mh_ref(const struct mh_obj *o)
 	return mh_word(mh_gen(atomic64_read(&o->header->word)), mh_granule(o));
 }
 
-/* While unmarked means condemned, a ref to such an object is as good as stale. */
+/* Barrier C: while unmarked means condemned, a ref to such an object is as good as stale. */
 static bool mh_condemned(struct mh_heap *heap, const struct mh_obj *o)
 {
-	return heap->phase == MH_SWEEPING && !mh_test(o, MH_MARK);
+	return heap->phase == MH_SWEEPING && !mh_test(o, MH_MARK) &&
+	       mh_barrier(heap, MH_BARRIER_C);
 }
 
 static bool mh_names(struct mh_heap *heap, const struct mh_obj *o, u64 ref, u64 word)
@@ -321,7 +322,18 @@ bool mh_shade(struct mh_heap *heap, const struct mh_obj *o)
 }
 
 /**
- * mh_shade_stored() - as mh_shade(), for an object that a slot is about to refer to
+ * mh_shade_held() - barrier H: mh_shade(), for an object that a client is about to hold
+ * @heap: the heap; caller holds its gate
+ * @o: the object, pinned
+ */
+void mh_shade_held(struct mh_heap *heap, const struct mh_obj *o)
+{
+	if (mh_barrier(heap, MH_BARRIER_H))
+		mh_shade(heap, o);
+}
+
+/**
+ * mh_shade_stored() - barrier S: mh_shade(), for an object that a slot is about to refer to
  * @heap: the heap; caller holds its gate
  * @o: the object, pinned
  *
@@ -331,7 +343,7 @@ bool mh_shade(struct mh_heap *heap, const struct mh_obj *o)
  */
 void mh_shade_stored(struct mh_heap *heap, const struct mh_obj *o)
 {
-	if (mh_shade(heap, o))
+	if (mh_barrier(heap, MH_BARRIER_S) && mh_shade(heap, o))
 		mh_candidate(heap, o);
 }
 

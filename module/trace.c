@@ -18,7 +18,7 @@
  * hold, through slots. By induction along that path every object on it is marked:
  *
  * - The held one: when the walk over the roots passed its pool, the hold was there, and it was
- *   marked; or it came later, and mh_client_hold() shaded the object (barrier H); or the object
+ *   marked; or it came later, and mh_shade_held() marked it (barrier H); or the object
  *   was born since the marks were wiped for good, with its mark (barrier B).
  * - The next one, to which a slot of a marked object refers: the marked one has been followed,
  *   or it would be grey. If the slot said so then, its target was marked. If it says so since,
