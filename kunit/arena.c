@@ -27,7 +27,7 @@ static void page_zero_is_nobodys(struct kunit *test)
 	u32 page = ku_reserve(ku, 1, false);
 
 	KUNIT_EXPECT_GT(test, page, 0);
-	mh_arena_release(ku->heap, page, 1, false, 0);
+	mh_arena_release(ku->heap, page, 1, 0);
 	down_read(&ku->heap->gate);
 	KUNIT_EXPECT_EQ(test, mh_pool_find(ku->heap, 0, &o), -ESTALE);
 	up_read(&ku->heap->gate);
@@ -44,7 +44,7 @@ static void reservations_are_apart(struct kunit *test)
 		for (j = 0; j < i; j++)
 			KUNIT_EXPECT_TRUE(test, at[i] + i < at[j] || at[j] + j < at[i]);
 	for (i = 0; i < ARRAY_SIZE(at); i++)
-		mh_arena_release(ku->heap, at[i], i + 1, false, 0);
+		mh_arena_release(ku->heap, at[i], i + 1, 0);
 }
 
 /* Memory is there before it is used, charged, and given back. */
@@ -57,7 +57,8 @@ static void memory_comes_and_goes(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, ku_stat(ku).arena_bytes - before, 100 * PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, ku_backed_bytes(ku) - backed, 100 * PAGE_SIZE);
-	mh_arena_release(ku->heap, page, 100, true, 2);
+	mh_arena_punch(ku->heap, page, 100);
+	mh_arena_release(ku->heap, page, 100, 2);
 	KUNIT_EXPECT_EQ(test, ku_stat(ku).arena_bytes, before);
 	KUNIT_EXPECT_EQ(test, ku_backed_bytes(ku), backed);
 }
@@ -70,7 +71,7 @@ static void no_payload_no_memory(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, ku_stat(ku).arena_bytes, before);
 	KUNIT_EXPECT_EQ(test, ku_backed_bytes(ku), 0);
-	mh_arena_release(ku->heap, page, 100, false, 2);
+	mh_arena_release(ku->heap, page, 100, 2);
 	KUNIT_EXPECT_EQ(test, ku_stat(ku).arena_bytes, before);
 }
 
@@ -87,7 +88,8 @@ static void limit_refuses(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic64_read(&heap->arena_bytes), 0);
 	KUNIT_EXPECT_EQ(test, bitmap_weight(heap->arena.used, heap->arena.npages), used);
 	KU_OK(test, mh_arena_reserve(heap, pages / 2, true, &page));
-	mh_arena_release(heap, page, pages / 2, true, 2);
+	mh_arena_punch(heap, page, pages / 2);
+	mh_arena_release(heap, page, pages / 2, 2);
 	ku_close(ku, client);
 }
 
@@ -102,12 +104,12 @@ static void address_space_runs_out(struct kunit *test)
 	u32 page;
 
 	KUNIT_EXPECT_EQ(test, mh_arena_reserve(ku->heap, 1, false, &page), -ENOSPC);
-	mh_arena_release(ku->heap, first, half, false, 0);
+	mh_arena_release(ku->heap, first, half, 0);
 	page = ku_reserve(ku, half, false);
 	KUNIT_EXPECT_EQ(test, page, first);
 	KUNIT_EXPECT_EQ(test, mh_arena_reserve(ku->heap, 1, false, &page), -ENOSPC);
-	mh_arena_release(ku->heap, first, half, false, 0);
-	mh_arena_release(ku->heap, second, arena->npages - half - first, false, 0);
+	mh_arena_release(ku->heap, first, half, 0);
+	mh_arena_release(ku->heap, second, arena->npages - half - first, 0);
 }
 
 static void generations_are_remembered(struct kunit *test)
@@ -116,7 +118,7 @@ static void generations_are_remembered(struct kunit *test)
 	u32 page = ku_reserve(ku, 4, false);
 
 	KUNIT_EXPECT_EQ(test, mh_arena_base(ku->heap, page, 4), 0);
-	mh_arena_release(ku->heap, page, 4, false, 100);
+	mh_arena_release(ku->heap, page, 4, 100);
 	KUNIT_EXPECT_EQ(test, mh_arena_base(ku->heap, page, 4), 100);
 	KUNIT_EXPECT_EQ(test, mh_arena_base(ku->heap, page + 3, 4), 100);
 	KUNIT_EXPECT_EQ(test, mh_arena_base(ku->heap, page + 4, 4), 0);
@@ -128,11 +130,11 @@ static void worn_out_pages_are_not_reused(struct kunit *test)
 	unsigned long *used = ku->heap->arena.used;
 	u32 page = ku_reserve(ku, 4, false);
 
-	mh_arena_release(ku->heap, page, 4, false, MH_GEN_LAST - 1);
+	mh_arena_release(ku->heap, page, 4, MH_GEN_LAST - 1);
 	KUNIT_EXPECT_FALSE(test, test_bit(page, used));
 	ku->heap->arena.hint = page;
 	KUNIT_ASSERT_EQ(test, ku_reserve(ku, 4, false), page);
-	mh_arena_release(ku->heap, page, 4, false, MH_GEN_LAST + 1);
+	mh_arena_release(ku->heap, page, 4, MH_GEN_LAST + 1);
 	KUNIT_EXPECT_TRUE(test, test_bit(page, used));
 	KUNIT_EXPECT_TRUE(test, test_bit(page + 3, used));
 }
@@ -194,13 +196,15 @@ static void pages_come_back_empty(struct kunit *test)
 	char byte = 'x';
 
 	KUNIT_ASSERT_EQ(test, kernel_write(file, &byte, 1, &pos), 1);
-	mh_arena_release(ku->heap, page, 1, true, 2);
+	mh_arena_punch(ku->heap, page, 1);
+	mh_arena_release(ku->heap, page, 1, 2);
 	ku->heap->arena.hint = page;
 	KUNIT_ASSERT_EQ(test, ku_reserve(ku, 1, true), page);
 	pos = (loff_t)page << PAGE_SHIFT;
 	KUNIT_ASSERT_EQ(test, kernel_read(file, &byte, 1, &pos), 1);
 	KUNIT_EXPECT_EQ(test, byte, 0);
-	mh_arena_release(ku->heap, page, 1, true, 2);
+	mh_arena_punch(ku->heap, page, 1);
+	mh_arena_release(ku->heap, page, 1, 2);
 }
 
 static struct kunit_case ku_arena_cases[] = {

@@ -189,29 +189,37 @@ int mh_arena_reserve(struct mh_heap *heap, u32 pages, bool backed, u32 *page)
 	if (err != -EINTR)
 		err = -ENOMEM;
 release:
-	mh_arena_release(heap, *page, pages, false, mh_arena_base(heap, *page, pages));
+	mh_arena_release(heap, *page, pages, mh_arena_base(heap, *page, pages));
 	return err;
+}
+
+/**
+ * mh_arena_punch() - give the memory of pages back
+ * @heap: the heap; neither its gate nor its lock may be held
+ * @page: the first page, reserved and backed, in the map no more
+ * @pages: how many, of one pool or several
+ */
+void mh_arena_punch(struct mh_heap *heap, u32 page, u32 pages)
+{
+	u64 bytes = (u64)pages << PAGE_SHIFT;
+
+	vfs_fallocate(heap->arena.file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      (loff_t)page << PAGE_SHIFT, bytes);
+	mh_uncharge(heap, &heap->arena_bytes, bytes);
 }
 
 /**
  * mh_arena_release() - take the pages of a pool back
  * @heap: the heap; neither its gate nor its lock may be held
- * @page: the first page, in the map no more
+ * @page: the first page, in the map no more, and without memory
  * @pages: how many
- * @backed: they have memory: give it back
  * @base: last generation that was used there
  */
-void mh_arena_release(struct mh_heap *heap, u32 page, u32 pages, bool backed, u32 base)
+void mh_arena_release(struct mh_heap *heap, u32 page, u32 pages, u32 base)
 {
 	struct mh_arena *arena = &heap->arena;
-	u64 bytes = (u64)pages << PAGE_SHIFT;
 	u32 i;
 
-	if (backed) {
-		vfs_fallocate(arena->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			      (loff_t)page << PAGE_SHIFT, bytes);
-		mh_uncharge(heap, &heap->arena_bytes, bytes);
-	}
 	mutex_lock(&heap->lock);
 	for (i = page; i < page + pages; i++)
 		arena->dir[i / MH_LEAF_PAGES]->base[i % MH_LEAF_PAGES] = base;

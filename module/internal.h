@@ -367,7 +367,8 @@ struct mh_arena {
 int mh_arena_init(struct mh_heap *heap, u64 limit);
 void mh_arena_destroy(struct mh_heap *heap);
 int mh_arena_reserve(struct mh_heap *heap, u32 pages, bool backed, u32 *page);
-void mh_arena_release(struct mh_heap *heap, u32 page, u32 pages, bool backed, u32 base);
+void mh_arena_punch(struct mh_heap *heap, u32 page, u32 pages);
+void mh_arena_release(struct mh_heap *heap, u32 page, u32 pages, u32 base);
 u32 mh_arena_base(struct mh_heap *heap, u32 page, u32 pages);
 void mh_arena_map(struct mh_heap *heap, u32 page, u32 pages, struct mh_pool *pool);
 

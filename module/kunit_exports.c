@@ -5,6 +5,7 @@
 #include "internal.h"
 
 MH_EXPORT_KUNIT(mh_arena_base);
+MH_EXPORT_KUNIT(mh_arena_punch);
 MH_EXPORT_KUNIT(mh_arena_release);
 MH_EXPORT_KUNIT(mh_arena_reserve);
 MH_EXPORT_KUNIT(mh_batch);

@@ -26,6 +26,8 @@
  * not while it is queued for the collector. Whoever holds the gate shared, or heap->lock, or has
  * the pool active, can rely on it.
  */
+#include <linux/list_sort.h>
+
 #include "internal.h"
 #include "tracepoints.h"
 
@@ -185,8 +187,9 @@ struct mh_pool *mh_pool_create(struct mh_heap *heap, struct mh_bin *bin)
 	return pool;
 
 release:
-	mh_arena_release(heap, page, geo->pages, geo->backed,
-			 mh_arena_base(heap, page, geo->pages));
+	if (geo->backed)
+		mh_arena_punch(heap, page, geo->pages);
+	mh_arena_release(heap, page, geo->pages, mh_arena_base(heap, page, geo->pages));
 free_pool:
 	kmem_cache_free(mh_caches[geo->class], pool);
 uncharge:
@@ -229,13 +232,13 @@ static u32 mh_pool_base(struct mh_pool *pool)
 	return base;
 }
 
-/* Give back a pool that is out of the map and of all lists. */
+/* Give back a pool that is out of the map and of all lists, and without memory in the arena. */
 static void mh_pool_destroy(struct mh_heap *heap, struct mh_pool *pool)
 {
 	const struct mh_geometry *geo = &pool->bin->geo;
 
 	trace_moheap_pool(heap, pool, false);
-	mh_arena_release(heap, mh_pool_page(pool), geo->pages, geo->backed, mh_pool_base(pool));
+	mh_arena_release(heap, mh_pool_page(pool), geo->pages, mh_pool_base(pool));
 	mh_uncharge(heap, &heap->kernel_bytes, mh_class_bytes(geo->class));
 	mh_pool_free(pool);
 }
@@ -416,6 +419,36 @@ static void mh_trim_detach(struct mh_heap *heap, struct mh_bin *bin, u32 keep,
 	}
 }
 
+static int mh_pool_order(void *unused, const struct list_head *a, const struct list_head *b)
+{
+	return list_entry(a, struct mh_pool, list)->first >
+	       list_entry(b, struct mh_pool, list)->first;
+}
+
+/*
+ * Give back the memory of pools that nobody can find any more. Neighbours go together: each hole
+ * costs a visit to every process that has the arena mapped, on whichever processor it runs.
+ */
+static void mh_trim_punch(struct mh_heap *heap, const struct mh_bin *bin, struct list_head *out)
+{
+	struct mh_pool *pool;
+	u32 page = 0, pages = 0;
+
+	if (!bin->geo.backed)
+		return;
+	list_sort(NULL, out, mh_pool_order);
+	list_for_each_entry(pool, out, list) {
+		if (pages && mh_pool_page(pool) != page + pages) {
+			mh_arena_punch(heap, page, pages);
+			pages = 0;
+		}
+		if (!pages)
+			page = mh_pool_page(pool);
+		pages += bin->geo.pages;
+	}
+	mh_arena_punch(heap, page, pages);
+}
+
 static bool mh_trim_bin(struct mh_heap *heap, struct mh_bin *bin, u32 keep)
 {
 	struct mh_pool *pool, *next;
@@ -429,6 +462,7 @@ static bool mh_trim_bin(struct mh_heap *heap, struct mh_bin *bin, u32 keep)
 	mutex_unlock(&heap->lock);
 	if (list_empty(&out))
 		return false;
+	mh_trim_punch(heap, bin, &out);
 	list_for_each_entry_safe(pool, next, &out, list)
 		mh_pool_destroy(heap, pool);
 	return true;
