@@ -507,15 +507,11 @@ bool mh_client_holding(struct mh_client *client, const struct mh_obj *o)
 	return holds && test_bit(o->idx, holds->bits);
 }
 
-/* Holders of a pool that mh_is_held() looks at: nearly always all there are. */
-#define MH_HOLDERS_LOOK	4
-
 /**
  * mh_is_held() - does some client hold an object?
  * @o: the object; caller holds the gate
  *
- * Return: true if so; false if not, or not worth finding out. While the gate is held exclusive,
- * the answer stays the same.
+ * Return: true if so; false if not, or not worth finding out.
  */
 bool mh_is_held(const struct mh_obj *o)
 {

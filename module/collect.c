@@ -164,7 +164,9 @@ static bool mh_local_target(struct mh_local *l, u32 granule, struct mh_obj *targ
 {
 	if (!granule || WARN_ON_ONCE(mh_pool_find(l->heap, granule, target)))
 		return false;
-	return !mh_is_leaf(target) && !mh_is_held(target);
+	if (mh_test(target, MH_TRIAL))
+		return true;
+	return !mh_is_leaf(target) && !mh_is_held_still(target);
 }
 
 /* Put back what was taken through the first @end slots of an object. */
@@ -352,7 +354,7 @@ static bool mh_next_candidate(struct mh_local *l, struct mh_obj *o)
 		o->idx = mh_first_bit(o->pool, MH_CAND, c->cand_word);
 		if (o->idx < o->pool->nblocks) {
 			c->cand_word = o->idx / BITS_PER_LONG;
-			clear_bit(o->idx, mh_map(o->pool, MH_CAND));
+			__clear_bit(o->idx, mh_map(o->pool, MH_CAND));
 			atomic_dec(&l->heap->ncand);
 			o->header = mh_header(o->pool, o->idx);
 			return true;
@@ -376,7 +378,7 @@ static bool mh_candidate_worth(struct mh_heap *heap, const struct mh_obj *o)
 {
 	u64 word = atomic64_read(&o->header->word);
 
-	if (mh_test(o, MH_TRIAL) || !mh_alive(word) || !mh_count(word) || mh_is_held(o))
+	if (mh_test(o, MH_TRIAL) || !mh_alive(word) || !mh_count(word) || mh_is_held_still(o))
 		return false;
 	return heap->phase != MH_SWEEPING || mh_test(o, MH_MARK);
 }

@@ -168,6 +168,7 @@ enum mh_map {
  * @magic: 2^32 / @stride, rounded up, to divide by it
  * @hstride: bytes of a header with its inline slots
  * @nblocks: blocks
+ * @words: words of a bitmap
  * @state: enum mh_pool_state, under bin->lock
  * @nfree: bits set in MH_FREE; may lag behind by those being freed right now
  * @nretired: blocks whose generations ran out
@@ -190,6 +191,7 @@ struct mh_pool {
 	u64 magic;
 	u32 hstride;
 	u32 nblocks;
+	u32 words;
 	u32 state;
 	atomic_t nfree;
 	atomic_t nretired;
@@ -206,7 +208,7 @@ struct mh_pool {
 
 static inline unsigned long *mh_map(struct mh_pool *pool, enum mh_map map)
 {
-	return pool->map + map * BITS_TO_LONGS(pool->nblocks);
+	return pool->map + map * pool->words;
 }
 
 /*
@@ -219,7 +221,7 @@ static inline u32 mh_first_bit(struct mh_pool *pool, enum mh_map map, u32 from)
 	unsigned long word;
 	u32 i;
 
-	for (i = from; i < BITS_TO_LONGS(pool->nblocks); i++) {
+	for (i = from; i < pool->words; i++) {
 		word = READ_ONCE(words[i]);
 		if (word)
 			return i * BITS_PER_LONG + __ffs(word);
@@ -683,6 +685,31 @@ u32 mh_client_alloc(struct mh_client *client, struct mh_bin *bin, u32 nslots, u3
 int mh_client_hold(struct mh_client *client, const struct mh_obj *o, struct mh_dead *dead);
 int mh_client_drop(struct mh_client *client, u64 ref, struct mh_dead *dead);
 int mh_client_renew(struct mh_client *client, u64 from, u64 to, struct mh_dead *dead);
+/* Holders of a pool that mh_is_held() looks at: nearly always all there are. */
+#define MH_HOLDERS_LOOK	4
+
+/**
+ * mh_is_held_still() - as mh_is_held(), while nobody can change that
+ * @o: the object; caller holds the gate exclusive
+ *
+ * Return: true if so; false if not, or not worth finding out.
+ */
+static inline bool mh_is_held_still(const struct mh_obj *o)
+{
+	struct mh_holds *holds;
+	int n = 0;
+
+	/* Holders come and go under the gate only. */
+	lockdep_assert_held_write(&o->pool->heap->gate);
+	hlist_for_each_entry(holds, &o->pool->holders, node) {
+		if (test_bit(o->idx, holds->bits))
+			return true;
+		if (++n == MH_HOLDERS_LOOK)
+			break;
+	}
+	return false;
+}
+
 bool mh_client_holding(struct mh_client *client, const struct mh_obj *o);
 bool mh_is_held(const struct mh_obj *o);
 void mh_holds_forget(struct mh_pool *pool);

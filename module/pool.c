@@ -130,6 +130,7 @@ static void mh_pool_init(struct mh_pool *pool, struct mh_heap *heap, struct mh_b
 	pool->magic = DIV_ROUND_UP_ULL(1ULL << 32, pool->stride);
 	pool->hstride = bin->geo.hstride;
 	pool->nblocks = bin->geo.nblocks;
+	pool->words = BITS_TO_LONGS(pool->nblocks);
 	pool->state = MH_POOL_ACTIVE;
 	atomic_set(&pool->nfree, pool->nblocks);
 	INIT_LIST_HEAD(&pool->list);
@@ -366,18 +367,17 @@ void mh_block_free(struct mh_pool *pool, u32 idx, u32 gen)
 u32 mh_pool_take(struct mh_pool *pool, u32 want, u32 *word, unsigned long *mask)
 {
 	unsigned long *map = mh_map(pool, MH_FREE);
-	u32 words = BITS_TO_LONGS(pool->nblocks);
 	unsigned long free, take;
 	u32 i, n;
 
-	for (i = 0; i < words; i++) {
+	for (i = 0; i < pool->words; i++) {
 		free = READ_ONCE(map[pool->cursor]);
 		if (free)
 			break;
-		if (++pool->cursor == words)
+		if (++pool->cursor == pool->words)
 			pool->cursor = 0;
 	}
-	if (i == words)
+	if (i == pool->words)
 		return 0;
 	for (take = 0, n = 0; free && n < want; n++) {
 		take |= free & -free;

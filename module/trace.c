@@ -110,7 +110,7 @@ static void mh_clear_pool(struct mh_heap *heap, struct mh_pool *pool)
 	unsigned long *cand = mh_map(pool, MH_CAND);
 	u32 i;
 
-	for (i = 0; i < BITS_TO_LONGS(pool->nblocks); i++) {
+	for (i = 0; i < pool->words; i++) {
 		WRITE_ONCE(mh_map(pool, MH_MARK)[i], 0);
 		WRITE_ONCE(mh_map(pool, MH_LARGE)[i], 0);
 		if (READ_ONCE(cand[i]))
@@ -154,7 +154,7 @@ static void mh_roots_pool(struct mh_heap *heap, struct mh_pool *pool)
 
 	rcu_read_lock();
 	hlist_for_each_entry_rcu(holds, &pool->holders, node)
-		for (i = 0; i < BITS_TO_LONGS(pool->nblocks); i++)
+		for (i = 0; i < pool->words; i++)
 			mh_root_word(heap, pool, i, READ_ONCE(holds->bits[i]));
 	rcu_read_unlock();
 }
