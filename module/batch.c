@@ -323,9 +323,27 @@ static int mh_op_drop(struct mh_ctx *ctx, struct moheap_op *op)
 	return mh_client_drop(ctx->client, op->ref, &ctx->dead);
 }
 
+/*
+ * Once more, where nobody has pins: an operation that followed an outdated slot may have had one
+ * on whatever lives in that block now.
+ */
+static int mh_renew_alone(struct mh_ctx *ctx, const struct moheap_op *op)
+{
+	u64 since;
+	int err;
+
+	mh_leave(ctx);
+	mh_gate_exclusive(ctx->heap, &since);
+	err = mh_client_renew(ctx->client, op->ref, op->a, &ctx->dead);
+	mh_gate_release(ctx->heap, since);
+	mh_enter(ctx);
+	return err;
+}
+
 static int mh_op_renew(struct mh_ctx *ctx, struct moheap_op *op)
 {
 	u32 gen = mh_gen(op->a);
+	int err;
 
 	if (op->flags || op->index || op->b)
 		return -EINVAL;
@@ -335,7 +353,8 @@ static int mh_op_renew(struct mh_ctx *ctx, struct moheap_op *op)
 	    (gen & ~MH_GEN_REUSED) <= (mh_gen(op->ref) & ~MH_GEN_REUSED) ||
 	    (gen & ~MH_GEN_REUSED) > MH_GEN_LAST)
 		return -EINVAL;
-	return mh_client_renew(ctx->client, op->ref, op->a, &ctx->dead);
+	err = mh_client_renew(ctx->client, op->ref, op->a, &ctx->dead);
+	return err == -EBUSY ? mh_renew_alone(ctx, op) : err;
 }
 
 /* ---- Single slots ---- */

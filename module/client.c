@@ -444,7 +444,8 @@ static bool mh_slots_empty(const struct mh_obj *o)
 	u32 nslots;
 	u32 *slots = mh_slots(o, &nslots);
 
-	return nslots <= MH_SLOTS_INLINE && !memchr_inv(slots, 0, nslots * sizeof(*slots));
+	BUILD_BUG_ON(MOHEAP_RENEW_SLOTS > MH_SLOTS_INLINE);
+	return nslots <= MOHEAP_RENEW_SLOTS && !memchr_inv(slots, 0, nslots * sizeof(*slots));
 }
 
 /* The caller has a reference to @from. Return whether that was all, and it is @to now. */
@@ -470,8 +471,10 @@ static bool mh_renew(const struct mh_obj *o, u64 from, u64 to)
  * @to: a later ref of its block
  * @dead: where the object goes if the client gave it up meanwhile
  *
- * Return: 0, -EBUSY if something else refers to it or it refers to something, -ENOENT if the
- * client does not hold it, or what mh_named() says.
+ * A pin is enough to make it -EBUSY: under the exclusive gate nobody has one.
+ *
+ * Return: 0, -EBUSY if something else refers to it, or it refers to something or could to too
+ * much, -ENOENT if the client does not hold it, or what mh_named() says.
  */
 int mh_client_renew(struct mh_client *client, u64 from, u64 to, struct mh_dead *dead)
 {

@@ -69,7 +69,8 @@
  *                EFAULT     a pointer does not lead to memory of the caller
  * DROP, RENEW    ENOENT     the client does not hold the object
  * RENEW          EINVAL     a is no later ref of the same block, marked as reused
- *                EBUSY      something else refers to the object, or it refers to something
+ *                EBUSY      something else refers to the object, or it refers to something, or
+ *                           it has more than MOHEAP_RENEW_SLOTS slots
  * ALLOC          ENOENT     no type has that id
  *                EINVAL     count zero; payload or slots given for a type that fixes them
  *                E2BIG      count above MOHEAP_ALLOC_MAX, slots above MOHEAP_SLOTS_MAX, payload
@@ -113,6 +114,7 @@
 #define MOHEAP_ALLOC_MAX	0x100000	/* objects of one ALLOC */
 #define MOHEAP_SLOTS_MAX	0x10000000	/* slots of one object */
 #define MOHEAP_PAYLOAD_MAX	0x80000000U	/* payload bytes of one object */
+#define MOHEAP_RENEW_SLOTS	64		/* slots of an object that RENEW takes */
 #define MOHEAP_COUNT_MAX	0x7fffffffU	/* references to one object */
 
 /* ---- Heaps and clients ---- */
