@@ -29,9 +29,15 @@
  * moheap_store(), moheap_decref() and the last step of giving something up need no answer, so
  * they gather in a queue and reach the kernel many at once: when the queue is full, and before
  * every call that does need an answer. So a program always sees its own operations in its own
- * order. Others may see them late: call moheap_flush() before you tell another process to look,
- * and when your program goes idle. An operation that fails in the queue does not stop those
- * after it; the first such error is returned by the next moheap_flush() (or moheap_close()).
+ * order. Others may see them late. So there is one rule: *call moheap_flush() before you tell
+ * anyone outside the process, or another client inside it, a ref, or to look*. Call it, too, when
+ * your program goes idle. An operation that fails in the queue does not stop those after it; the
+ * first such error is returned by the next moheap_flush() (or moheap_close()).
+ *
+ * An object, too, is this process's own business until then: the block of one that dies before
+ * it is stored anywhere may become the next object's without the kernel hearing of either. Its
+ * ref is stale then as any other's.
+ *
  * With MOHEAP_UNBATCHED=1 in the environment nothing is queued or stocked: every operation is a
  * system call, and its error comes from the call that caused it.
  *
@@ -203,9 +209,9 @@ size_t moheap_arena_size(const struct moheap *heap);
  * @heap: the heap
  * @fork: what
  *
- * With MOHEAP_FORK_CLONE, fork() takes one more system call in the parent, whose cost grows
- * with the number of pools the parent holds objects in (tens of nanoseconds each), and up to
- * four in the child. The child's moheap_fd() has the same number as the parent's. Where the
+ * With MOHEAP_FORK_CLONE, fork() takes two more system calls in the parent (moheap_trim(), and
+ * one whose cost grows with the number of pools the parent holds objects in) and three in the
+ * child. The child's moheap_fd() has the same number as the parent's. Where the
  * client cannot be cloned (-EMFILE, -ENOMEM), the child is as with MOHEAP_FORK_NONE.
  *
  * Only fork() of the C library is covered: not vfork(), posix_spawn() or a raw clone(), whose
@@ -220,7 +226,8 @@ int moheap_set_fork(struct moheap *heap, enum moheap_fork fork);
  * moheap_flush() - let everyone see what was done so far
  * @heap: the heap
  *
- * Sends off what is queued. Objects in stock that have not been wanted for a while go back.
+ * Sends off what is queued; from here on the refs of all objects made so far may be told to
+ * others. Objects in stock that have not been wanted for a while go back.
  *
  * Return: 0, or the first error that an operation in the queue met since it was last asked.
  */

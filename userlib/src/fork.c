@@ -7,8 +7,8 @@
  * same objects (CLONE), and the child puts it in the place of the inherited one. Local counts
  * and tables are copied by fork itself, the mapping is of the arena and good for both.
  *
- * Stocks are copied, too, but an object can be handed out as new only once: they stay the
- * parent's, and the child drops them.
+ * Stocks would be copied, too, but an object can be handed out as new only once: they are given
+ * back first, or, where no client is made, they stay the parent's.
  *
  * Between mh_fork_prepare() and the other two all locks are held, mh_heaps.lock first, so
  * that the child finds everything consistent.
@@ -32,6 +32,7 @@ static void mh_fork_prepare(void)
 	for (heap = mh_heaps.first; heap; heap = heap->next) {
 		mh_lock(&heap->lock);
 		heap->fork_fd = -1;
+		mh_tell_all(heap);
 		if (heap->fork == MOHEAP_FORK_CLONE)
 			heap->fork_fd = mh_clone_fd(heap);
 		else
@@ -67,18 +68,16 @@ static void mh_fork_switch(struct moheap *heap)
 static void mh_fork_child_heap(struct moheap *heap)
 {
 	heap->queue.error = 0;
-	if (heap->fork == MOHEAP_FORK_SHARE) {
-		mh_stocks_forget(heap);
-	} else if (heap->fork_fd >= 0) {
+	mh_stocks_forget(heap);
+	if (heap->fork == MOHEAP_FORK_SHARE)
+		return;
+	if (heap->fork_fd >= 0) {
 		mh_fork_switch(heap);
-		mh_stocks_release(heap);
-		mh_queue_send(heap);
-	} else {
-		if (heap->fd >= 0)
-			close(heap->fd);
-		heap->fd = -1;
-		mh_stocks_forget(heap);
+		return;
 	}
+	if (heap->fd >= 0)
+		close(heap->fd);
+	heap->fd = -1;
 }
 
 static void mh_fork_child(void)

@@ -100,6 +100,13 @@ static bool mh_mirrored(struct moheap *heap, moheap_ref_t owner)
 
 /* ---- Single slots ---- */
 
+static int mh_name_both(struct moheap *heap, moheap_ref_t a, moheap_ref_t b)
+{
+	int err = mh_name(heap, a);
+
+	return err ? err : mh_name(heap, b);
+}
+
 int moheap_store(struct moheap *heap, moheap_ref_t owner, unsigned int slot, moheap_ref_t target)
 {
 	struct moheap_op op = {
@@ -113,6 +120,9 @@ int moheap_store(struct moheap *heap, moheap_ref_t owner, unsigned int slot, moh
 	int err;
 
 	mh_lock(&heap->lock);
+	err = mh_name_both(heap, owner, target);
+	if (err)
+		goto unlock;
 	type = mh_type_of(heap, owner, &err);
 	if (!type)
 		goto unlock;
@@ -139,7 +149,9 @@ static int mh_load(struct moheap *heap, moheap_ref_t owner, unsigned int slot, _
 	int err;
 
 	mh_lock(&heap->lock);
-	err = mh_queue_run(heap, &op);
+	err = mh_name(heap, owner);
+	if (!err)
+		err = mh_queue_run(heap, &op);
 	if (!err && op.a && flags & MOHEAP_OP_F_HOLD)
 		mh_hold_gained(heap, op.a);
 	mh_unlock(&heap->lock);
@@ -171,7 +183,9 @@ int moheap_exchange(struct moheap *heap, moheap_ref_t owner, unsigned int slot,
 	int err;
 
 	mh_lock(&heap->lock);
-	err = mh_queue_run(heap, &op);
+	err = mh_name_both(heap, owner, target);
+	if (!err)
+		err = mh_queue_run(heap, &op);
 	if (!err) {
 		mh_mirror_write(heap, owner, slot, target);
 		if (op.a)
@@ -195,7 +209,11 @@ int moheap_compare_exchange(struct moheap *heap, moheap_ref_t owner, unsigned in
 	int err;
 
 	mh_lock(&heap->lock);
-	err = mh_queue_run(heap, &op);
+	err = mh_name_both(heap, owner, target);
+	if (!err)
+		err = mh_name(heap, *expected);
+	if (!err)
+		err = mh_queue_run(heap, &op);
 	if (!err)
 		mh_mirror_write(heap, owner, slot, target);
 	else if (err == -EAGAIN)
@@ -211,9 +229,10 @@ int moheap_fill(struct moheap *heap, moheap_ref_t owner, unsigned int slot, size
 {
 	struct moheap_op op;
 	size_t done = 0, i;
-	int err = 0;
+	int err;
 
 	mh_lock(&heap->lock);
+	err = mh_name_both(heap, owner, target);
 	while (done < n && (!err || err == -EINTR)) {
 		op = (struct moheap_op){
 			.code = MOHEAP_OP_FILL,
@@ -237,7 +256,7 @@ static int mh_read(struct moheap *heap, moheap_ref_t owner, unsigned int slot, s
 {
 	struct moheap_op op;
 	size_t done = 0;
-	int err = 0;
+	int err = mh_name(heap, owner);
 
 	while (done < n && (!err || err == -EINTR)) {
 		op = (struct moheap_op){
@@ -289,11 +308,12 @@ int moheap_copy(struct moheap *heap, moheap_ref_t owner, unsigned int slot, mohe
 	bool backwards = owner == source && from < slot;
 	size_t left = n, done = 0;
 	struct moheap_op op;
-	int err = 0;
+	int err;
 
 	if (n > UINT32_MAX)
 		return -ERANGE;
 	mh_lock(&heap->lock);
+	err = mh_name_both(heap, owner, source);
 	while (left && (!err || err == -EINTR)) {
 		op = (struct moheap_op){
 			.code = MOHEAP_OP_COPY,

@@ -30,13 +30,19 @@ static bool mh_unbatched(void)
 
 /*
  * mh_table_map() - address space for a table of which little will be used
+ *
+ * A page at a time: the first entry of a table is not worth two megabytes.
  */
 void *mh_table_map(size_t bytes)
 {
 	void *table = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	return table == MAP_FAILED ? NULL : table;
+	if (table == MAP_FAILED)
+		return NULL;
+	/* Where the kernel has no huge pages there is nothing to advise. */
+	madvise(table, bytes, MADV_NOHUGEPAGE);
+	return table;
 }
 
 static int mh_arena_map(struct moheap *heap, bool readonly)
@@ -53,6 +59,7 @@ static int mh_arena_map(struct moheap *heap, bool readonly)
 static void mh_heap_free(struct moheap *heap)
 {
 	mh_types_free(heap);
+	mh_young_free(heap);
 	mh_holds_free(heap);
 	if (heap->base)
 		munmap(heap->base, heap->size);
@@ -80,6 +87,8 @@ static int mh_heap_new(int fd, size_t size, bool readonly, struct moheap **out)
 	err = mh_arena_map(heap, readonly);
 	if (!err)
 		err = mh_holds_init(heap);
+	if (!err)
+		err = mh_young_init(heap);
 	if (!err)
 		err = mh_types_init(heap);
 	if (err) {
@@ -203,6 +212,8 @@ int moheap_adopt(int fd, struct moheap **heap)
 /*
  * mh_clone_fd() - a client that holds what this one holds; caller holds heap->lock
  *
+ * But for what is in stock: an object can be handed out as new only once.
+ *
  * Return: its file, or a negative errno.
  */
 int mh_clone_fd(struct moheap *heap)
@@ -212,6 +223,8 @@ int mh_clone_fd(struct moheap *heap)
 		.flags = MOHEAP_CLONE_CLOEXEC,
 	};
 
+	mh_stocks_release(heap);
+	mh_tell_all(heap);
 	mh_queue_send(heap);
 	return mh_ioctl(heap, MOHEAP_IOC_CLONE, &clone);
 }
@@ -221,7 +234,6 @@ static int mh_clone(struct moheap *heap, struct moheap **clone)
 	int fd, err;
 
 	mh_lock(&heap->lock);
-	mh_stocks_release(heap);
 	fd = mh_clone_fd(heap);
 	mh_unlock(&heap->lock);
 	if (fd < 0)
@@ -273,6 +285,7 @@ int moheap_flush(struct moheap *heap)
 	int err;
 
 	mh_lock(&heap->lock);
+	mh_tell_all(heap);
 	mh_stocks_age(heap);
 	mh_queue_send(heap);
 	err = mh_error_take(heap);
@@ -285,6 +298,7 @@ int moheap_trim(struct moheap *heap)
 	int err;
 
 	mh_lock(&heap->lock);
+	mh_tell_all(heap);
 	mh_stocks_release(heap);
 	mh_queue_send(heap);
 	err = mh_error_take(heap);
@@ -298,6 +312,8 @@ int moheap_close(struct moheap *heap)
 
 	if (!heap)
 		return 0;
+	mh_tell_all(heap);
+	mh_stocks_release(heap);
 	mh_queue_send(heap);
 	err = mh_error_take(heap);
 	mh_heaps_lock();

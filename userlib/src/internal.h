@@ -6,8 +6,11 @@
  *
  *	list.c		growable lists
  *	graph.c		slots, and their mirrors
- *	stock.c		new objects
+ *	new.c		new objects
  *	hold.c		references of this process
+ *	stock.c		stocks of objects
+ *	young.c		objects that nobody else ever knew
+ *	word.h		what is known of the object in a block
  *	type.c		what is known of types
  *	object.c, collect.c	questions to the kernel
  *	queue.c		the way to the kernel
@@ -15,7 +18,7 @@
  *	fork.c		all heaps of the process
  *
  * Locks, outermost first: mh_heaps.lock (fork.c: the list of heaps), heap->lock (all members
- * of struct moheap that say so). The table of local counts needs none, see hold.c.
+ * of struct moheap that say so). The table of local counts needs none, see word.h.
  */
 #ifndef MOHEAP_INTERNAL_H
 #define MOHEAP_INTERNAL_H
@@ -26,6 +29,9 @@
 
 #include "lock.h"
 #include "moheap.h"
+
+/* For what is rarely called from a path where every instruction counts. */
+#define MH_COLD			__attribute__((cold, noinline))
 
 #define MH_ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
@@ -85,33 +91,39 @@ struct mh_mirror {
 /**
  * struct mh_stock - objects of one type and size that nobody has asked for yet
  * @next: in heap->stocks, where it has objects
- * @payload: bytes, rounded up to granules; with @slots the key
+ * @payload: bytes to ask for; with @slots the key
+ * @least: where sizes vary: the least payload for which the kernel gives such a block, as known
+ * @block: bytes of the block, 0 where there is no payload: what is cleared in one that had an
+ *	owner before
  * @slots: slots
- * @block: bytes to clear in a block that had an owner before; 0: not known yet
- * @head: the next to be handed out
- * @n: objects in @refs; those before @head are gone
+ * @head: the next to be handed out; before it is room for what comes back
+ * @room: entries of @refs, the end of what is in stock
  * @want: how many to take next time
- * @room: entries @refs has room for
  * @idle: flushes since one was handed out
  * @listed: it is in heap->stocks
- * @refs: the objects; the client holds them, their local count is 0
+ * @recycles: objects come back here (hold.c)
+ * @refs: the objects; the client holds them, their local count is 0, and nobody knows them
  */
 struct mh_stock {
 	struct mh_stock *next;
 	size_t payload;
-	__u32 slots;
+	size_t least;
 	size_t block;
+	__u32 slots;
 	unsigned int head;
-	unsigned int n;
-	unsigned int want;
 	unsigned int room;
+	unsigned int want;
 	unsigned int idle;
 	bool listed;
+	bool recycles;
 	moheap_ref_t *refs;
 };
 
-/* Stocks of a type in which sizes vary, by a hash of the size */
-#define MH_STOCKS_VAR	16
+/* Stocks of a type in which sizes vary. At most 255, for heap->pages to name one. */
+#define MH_STOCKS_VAR	64
+
+/* Payload up to here, in granules, finds its stock through a table. */
+#define MH_SIZES	128
 
 /**
  * struct mh_type - what the library knows of a type
@@ -120,9 +132,11 @@ struct mh_stock {
  * @slots: of an object, or the least
  * @payload: of an object, or the least
  * @nmirrors: entries in @mirrors
- * @nstocks: entries in @stocks: 1 where nothing varies, else MH_STOCKS_VAR
  * @mirrors: which slots are mirrored
- * @stocks: new objects
+ * @nstocks: entries in @stocks: 1 where nothing varies, else MH_STOCKS_VAR
+ * @nsizes: where only payload varies: entries that belong to a size
+ * @by_size: there: which one a payload of so many granules comes from; 0 where not known yet
+ * @stocks: new objects: see stock.c
  *
  * Never changes, the stocks excepted, and stays until the heap is closed.
  */
@@ -134,6 +148,8 @@ struct mh_type {
 	size_t payload;
 	struct mh_mirror *mirrors;
 	unsigned int nstocks;
+	unsigned int nsizes;
+	__u8 by_size[MH_SIZES + 1];
 	struct mh_stock stocks[];
 };
 
@@ -141,7 +157,49 @@ int mh_types_init(struct moheap *heap);
 void mh_types_free(struct moheap *heap);
 struct mh_type *mh_type_get(struct moheap *heap, unsigned int id, int *err);
 struct mh_type *mh_type_of(struct moheap *heap, moheap_ref_t ref, int *err);
-void mh_type_note(struct moheap *heap, moheap_ref_t ref, __u32 id);
+void mh_type_note(struct moheap *heap, moheap_ref_t ref, const struct mh_type *type,
+		  unsigned int stock);
+void mh_type_renew(struct moheap *heap, moheap_ref_t ref);
+struct mh_stock *mh_stock_of_page(struct moheap *heap, moheap_ref_t ref);
+
+/* ---- young.c ---- */
+
+/* Blocks whose objects may be known to nobody else. */
+#define MH_YOUNG	16384
+
+/**
+ * struct mh_young - a ring
+ * @first: counts those that left
+ * @end: counts those that entered
+ * @granules: where the blocks begin
+ */
+struct mh_young {
+	unsigned int first;
+	unsigned int end;
+	__u32 granules[MH_YOUNG];
+};
+
+int mh_young_init(struct moheap *heap);
+void mh_young_free(struct moheap *heap);
+void mh_young_born(struct moheap *heap, moheap_ref_t ref);
+moheap_ref_t mh_young_die(struct moheap *heap, moheap_ref_t ref, __u64 old);
+int mh_name(struct moheap *heap, moheap_ref_t ref);
+void mh_tell(struct moheap *heap, moheap_ref_t ref);
+void mh_tell_all(struct moheap *heap);
+void mh_give_back(struct moheap *heap, moheap_ref_t ref);
+
+/* ---- stock.c ---- */
+
+long mh_alloc(struct moheap *heap, const struct mh_type *type, size_t payload, __u32 slots,
+	      size_t n, moheap_ref_t *refs);
+size_t mh_block_bytes(struct moheap *heap, moheap_ref_t ref, size_t payload);
+bool mh_recycles(const struct moheap *heap, size_t payload, __u32 slots);
+struct mh_stock *mh_stock_find(struct moheap *heap, struct mh_type *type, size_t payload,
+			       __u32 slots, int *err);
+bool mh_stock_recycle(struct moheap *heap, moheap_ref_t ref, __u64 old);
+void mh_stocks_age(struct moheap *heap);
+void mh_stocks_release(struct moheap *heap);
+void mh_stocks_forget(struct moheap *heap);
 
 /* ---- hold.c ---- */
 
@@ -150,12 +208,6 @@ void mh_holds_free(struct moheap *heap);
 void mh_hold_born(struct moheap *heap, moheap_ref_t ref);
 void mh_hold_gained(struct moheap *heap, moheap_ref_t ref);
 __u32 mh_hold_count(struct moheap *heap, moheap_ref_t ref);
-
-/* ---- stock.c ---- */
-
-void mh_stocks_age(struct moheap *heap);
-void mh_stocks_release(struct moheap *heap);
-void mh_stocks_forget(struct moheap *heap);
 
 /* ---- graph.c ---- */
 
@@ -179,7 +231,7 @@ struct mh_reach {
  * @base: where granule 0 would be. First, for moheap_ptr() reads it
  * @size: bytes of the mapping
  * @fd: the client, or -1 where a fork left none
- * @lock: protects what follows, @holds excepted
+ * @lock: protects what follows, @words excepted
  * @queue: see queue.c
  * @types: by id; NULL where nothing is known
  * @ntypes: entries there
@@ -191,7 +243,9 @@ struct mh_reach {
  * @fork: what fork() does
  * @fork_fd: between the steps of a fork: the client of the child
  * @next: in mh_heaps, under its lock
- * @holds: local counts, by granule: see hold.c
+ * @words: what is known of the object in a block, by granule: see word.h
+ * @told: how the kernel knows what is in a block, by granule: see young.c
+ * @young: see struct mh_young
  */
 struct moheap {
 	char *base;
@@ -209,7 +263,9 @@ struct moheap {
 	enum moheap_fork fork;
 	int fork_fd;
 	struct moheap *next;
-	atomic_ullong *holds;
+	atomic_ullong *words;
+	__u32 *told;
+	struct mh_young young;
 };
 
 void *mh_table_map(size_t bytes);
@@ -233,6 +289,12 @@ static inline __u32 mh_generation(moheap_ref_t ref)
 static inline bool mh_ref_inside(const struct moheap *heap, moheap_ref_t ref)
 {
 	return mh_granule(ref) < heap->size >> MOHEAP_GRANULE_SHIFT;
+}
+
+/* Generations of a block in their order: bit 63 says something else. */
+static inline __u32 mh_age(moheap_ref_t ref)
+{
+	return mh_generation(ref & ~MOHEAP_REF_REUSED);
 }
 
 #endif /* MOHEAP_INTERNAL_H */

@@ -19,8 +19,8 @@ struct mh_lock {
 	atomic_int word;
 };
 
-void mh_lock_slow(struct mh_lock *lock);
-void mh_unlock_slow(struct mh_lock *lock);
+__attribute__((cold, noinline)) void mh_lock_slow(struct mh_lock *lock);
+__attribute__((cold, noinline)) void mh_unlock_slow(struct mh_lock *lock);
 
 static inline bool mh_trylock(struct mh_lock *lock)
 {

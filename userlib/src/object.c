@@ -16,8 +16,10 @@ int moheap_inspect(struct moheap *heap, struct moheap_object *object)
 	memset(&object->flags, 0, object->size - sizeof(object->size));
 	object->ref = ref;
 	mh_lock(&heap->lock);
+	err = mh_name(heap, ref);
 	mh_queue_send(heap);
-	err = mh_ioctl(heap, MOHEAP_IOC_OBJECT, object);
+	if (!err)
+		err = mh_ioctl(heap, MOHEAP_IOC_OBJECT, object);
 	mh_unlock(&heap->lock);
 	return err;
 }

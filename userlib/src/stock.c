@@ -1,25 +1,37 @@
 // SPDX-License-Identifier: MIT OR LGPL-2.1-only
 /*
- * New objects.
+ * Stocks of objects.
  *
- * They are taken from the kernel many at once and handed out from stock, without a system
+ * New objects are taken from the kernel many at once and handed out from stock, without a system
  * call. What is in stock is the client's already, so it goes with the client, however that
  * ends. A stock takes more the more often it runs dry, up to MH_STOCK_MAX objects or
- * MH_STOCK_BYTES of them, and gives back what nobody wanted for MH_STOCK_IDLE flushes.
+ * MH_STOCK_BYTES of them, and gives back what nobody wanted for MH_STOCK_IDLE flushes. Objects
+ * that nobody else came to know come back here, as new ones (young.c).
  *
- * A block that had an owner before is cleared when it is handed out.
+ * Which stock
+ * -----------
+ * Where nothing of a type varies it has one. Where payload varies the kernel has a ladder of block
+ * sizes, and there is a stock for each step: stocks[1] and on, as they are met. A size that is
+ * new is asked for once, and the block that comes tells where it belongs. All objects of a page
+ * of the arena have blocks of one size, so heap->pages names the stock to which they come back.
+ * stocks[0] is for payload above MH_STOCK_PAYLOAD: one size at a time, which does not recycle,
+ * for whatever is as large as that is better gone.
+ *
+ * Where slots vary a page has objects of several counts. Such types have a stock for a hash of
+ * the sizes, which goes where another needs its place, and do not recycle.
  *
  * All under heap->lock.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "word.h"
 
-#define MH_STOCK_FIRST	8
-#define MH_STOCK_MAX	512
-#define MH_STOCK_BYTES	(128U << 10)
-#define MH_STOCK_IDLE	8
+#define MH_STOCK_FIRST		8
+#define MH_STOCK_MAX		512
+#define MH_STOCK_BYTES		(128U << 10)
+#define MH_STOCK_PAYLOAD	(32U << 10)
+#define MH_STOCK_IDLE		8
 
 /* ---- One ALLOC ---- */
 
@@ -39,13 +51,14 @@ static void mh_alloc_op(struct moheap_op *op, const struct mh_type *type, size_t
 }
 
 /*
- * Up to @n objects into @refs. At the heap's limit the queue may have what makes room; the
- * stocks have for certain.
+ * mh_alloc() - up to @n objects into @refs; caller holds heap->lock
+ *
+ * At the heap's limit the queue may have what makes room; the stocks have for certain.
  *
  * Return: how many there are, at least one; or a negative errno.
  */
-static long mh_alloc_some(struct moheap *heap, const struct mh_type *type, size_t payload,
-			  __u32 slots, size_t n, moheap_ref_t *refs)
+long mh_alloc(struct moheap *heap, const struct mh_type *type, size_t payload, __u32 slots,
+	      size_t n, moheap_ref_t *refs)
 {
 	struct moheap_op op;
 	bool tried = false;
@@ -68,7 +81,7 @@ static long mh_alloc_some(struct moheap *heap, const struct mh_type *type, size_
 	}
 }
 
-/* ---- Stocks ---- */
+/* ---- What is in stock, and its way back ---- */
 
 static void mh_stock_enlist(struct moheap *heap, struct mh_stock *stock)
 {
@@ -82,12 +95,8 @@ static void mh_stock_enlist(struct moheap *heap, struct mh_stock *stock)
 /* Whoever is refilling the stock meanwhile has the use of stock->refs: it stays. */
 static void mh_stock_release(struct moheap *heap, struct mh_stock *stock)
 {
-	struct moheap_op op = { .code = MOHEAP_OP_DROP };
-
-	for (; stock->head < stock->n; stock->head++) {
-		op.ref = stock->refs[stock->head];
-		mh_queue_add(heap, &op);
-	}
+	for (; stock->head < stock->room; stock->head++)
+		mh_give_back(heap, stock->refs[stock->head]);
 	stock->want = 0;
 	stock->idle = 0;
 }
@@ -115,7 +124,7 @@ void mh_stocks_forget(struct moheap *heap)
 	struct mh_stock *stock;
 
 	for (stock = heap->stocks; stock; stock = stock->next)
-		stock->head = stock->n;
+		stock->head = stock->room;
 }
 
 /*
@@ -138,51 +147,108 @@ void mh_stocks_age(struct moheap *heap)
 	}
 }
 
+/* ---- Filling up ---- */
+
+/*
+ * mh_recycles() - may objects of these sizes come back to stock?
+ *
+ * Large blocks are better gone, and RENEW takes so many slots only.
+ */
+bool mh_recycles(const struct moheap *heap, size_t payload, __u32 slots)
+{
+	return heap->queue.depth > 1 && payload <= MH_STOCK_PAYLOAD && slots <= MOHEAP_RENEW_SLOTS;
+}
+
+/* What heap->pages says of the pages of this stock. */
+static unsigned int mh_stock_number(const struct mh_type *type, const struct mh_stock *stock)
+{
+	return stock->recycles ? stock - type->stocks + 1 : 0;
+}
+
+/* An array as long as the stock may become. It is empty now. */
+static int mh_stock_make_room(struct mh_stock *stock)
+{
+	size_t bytes = stock->payload + stock->slots * sizeof(__u32) + MOHEAP_GRANULE;
+	unsigned int room = mh_max(1, mh_min(MH_STOCK_MAX, MH_STOCK_BYTES / bytes));
+	moheap_ref_t *refs;
+
+	if (room == stock->room)
+		return 0;
+	refs = realloc(stock->refs, room * sizeof(*refs));
+	if (!refs)
+		return -ENOMEM;
+	stock->refs = refs;
+	stock->room = room;
+	stock->head = room;
+	return 0;
+}
+
 /* How many to take, this being the first time or one more. */
 static unsigned int mh_stock_want(const struct moheap *heap, const struct mh_type *type,
 				  const struct mh_stock *stock)
 {
-	size_t bytes = stock->payload + stock->slots * sizeof(__u32) + MOHEAP_GRANULE;
 	unsigned int want = stock->want * 2;
 
 	if (heap->queue.depth == 1)
 		return 1;
 	if (!want)
 		want = type->nstocks == 1 ? MH_STOCK_FIRST : 1;
-	return mh_max(1, mh_min(want, mh_min(MH_STOCK_MAX, MH_STOCK_BYTES / bytes)));
+	return mh_min(want, stock->room);
 }
 
-static int mh_stock_refill(struct moheap *heap, const struct mh_type *type,
+/*
+ * mh_block_bytes() - how large the block of a new object is; caller holds heap->lock
+ *
+ * Return: its bytes; @payload where the kernel cannot say.
+ */
+size_t mh_block_bytes(struct moheap *heap, moheap_ref_t ref, size_t payload)
+{
+	struct moheap_object object = { .size = sizeof(object), .ref = ref };
+
+	if (!payload || mh_ioctl(heap, MOHEAP_IOC_OBJECT, &object))
+		return payload;
+	return object.payload;
+}
+
+static void mh_stock_filled(struct moheap *heap, const struct mh_type *type,
+			    struct mh_stock *stock, unsigned int n)
+{
+	unsigned int number = mh_stock_number(type, stock), i;
+
+	stock->head = stock->room - n;
+	memmove(stock->refs + stock->head, stock->refs, n * sizeof(*stock->refs));
+	for (i = stock->head; i < stock->room; i++)
+		mh_type_note(heap, stock->refs[i], type, number);
+	mh_stock_enlist(heap, stock);
+}
+
+static MH_COLD int mh_stock_refill(struct moheap *heap, const struct mh_type *type,
 			   struct mh_stock *stock)
 {
-	unsigned int want = mh_stock_want(heap, type, stock);
-	moheap_ref_t *refs;
+	unsigned int want;
 	long n;
+	int err;
 
-	if (want > stock->room) {
-		refs = realloc(stock->refs, want * sizeof(*refs));
-		if (!refs)
-			return -ENOMEM;
-		stock->refs = refs;
-		stock->room = want;
-	}
-	n = mh_alloc_some(heap, type, stock->payload, stock->slots, want, stock->refs);
+	err = mh_stock_make_room(stock);
+	if (err)
+		return err;
+	want = mh_stock_want(heap, type, stock);
+	n = mh_alloc(heap, type, stock->payload, stock->slots, want, stock->refs);
 	if (n < 0)
 		return n;
-	mh_stock_enlist(heap, stock);
+	if (!stock->block)
+		stock->block = mh_block_bytes(heap, stock->refs[0], stock->payload);
+	mh_stock_filled(heap, type, stock, n);
 	stock->want = want;
-	stock->head = 0;
-	stock->n = n;
 	return 0;
 }
 
-/* The stock of a size: where another has its place, that one goes. */
-static struct mh_stock *mh_stock_find(struct moheap *heap, struct mh_type *type, size_t payload,
-				      __u32 slots)
-{
-	size_t key = payload / MOHEAP_GRANULE + slots * 5UL;
-	struct mh_stock *stock = &type->stocks[key % type->nstocks];
+/* ---- Which stock ---- */
 
+/* The stock of these sizes: where another has the place, that one goes. */
+static struct mh_stock *mh_stock_take_place(struct moheap *heap, struct mh_stock *stock,
+					    size_t payload, __u32 slots)
+{
 	if (stock->payload == payload && stock->slots == slots)
 		return stock;
 	mh_stock_release(heap, stock);
@@ -192,118 +258,121 @@ static struct mh_stock *mh_stock_find(struct moheap *heap, struct mh_type *type,
 	return stock;
 }
 
-/* Bytes that an object of this stock has. All of one bin have the same: ask once. */
-static size_t mh_stock_block(struct moheap *heap, struct mh_stock *stock, moheap_ref_t ref)
+/* The stock of a step of the ladder that is known to cover @payload. */
+static struct mh_stock *mh_stock_known(struct mh_type *type, size_t payload)
 {
-	struct moheap_object object = { .size = sizeof(object), .ref = ref };
+	unsigned int i;
 
-	if (!stock->block) {
-		stock->block = stock->payload;
-		if (!mh_ioctl(heap, MOHEAP_IOC_OBJECT, &object))
-			stock->block = object.payload;
+	for (i = 1; i <= type->nsizes; i++)
+		if (payload >= type->stocks[i].least && payload <= type->stocks[i].block)
+			return &type->stocks[i];
+	return NULL;
+}
+
+/* The stock of blocks of @block bytes, into which the kernel puts @payload. */
+static struct mh_stock *mh_stock_of_block(struct moheap *heap, struct mh_type *type, size_t block,
+					  size_t payload)
+{
+	struct mh_stock *stock = mh_stock_known(type, block);
+
+	if (stock) {
+		stock->least = mh_min(stock->least, payload);
+		return stock;
 	}
-	return stock->block;
+	if (type->nsizes + 1 == type->nstocks)
+		return mh_stock_take_place(heap, &type->stocks[0], payload, type->slots);
+	stock = &type->stocks[++type->nsizes];
+	stock->payload = block;
+	stock->block = block;
+	stock->least = payload;
+	stock->slots = type->slots;
+	stock->recycles = mh_recycles(heap, block, type->slots);
+	return stock;
 }
 
-/* ---- The interface ---- */
-
-/* A size as the kernel is to be asked for it. */
-static int mh_size_check(const struct mh_type *type, size_t *payload, size_t *slots)
+/* A size that was not asked for yet: see what comes. */
+static MH_COLD struct mh_stock *mh_stock_learn(struct moheap *heap, struct mh_type *type, size_t payload,
+				       int *err)
 {
-	if ((*payload && !(type->flags & MOHEAP_TYPE_VAR_PAYLOAD)) ||
-	    (*slots && !(type->flags & MOHEAP_TYPE_VAR_SLOTS)))
-		return -EINVAL;
-	if (*payload > MOHEAP_PAYLOAD_MAX || *slots > MOHEAP_SLOTS_MAX)
-		return -E2BIG;
-	*payload = mh_round_up(mh_max(*payload, type->payload), MOHEAP_GRANULE);
-	*slots = mh_max(*slots, type->slots);
-	return 0;
+	moheap_ref_t ref;
+	size_t block;
+	long n;
+
+	if (payload > MH_STOCK_PAYLOAD)
+		return mh_stock_take_place(heap, &type->stocks[0], payload, type->slots);
+	n = mh_alloc(heap, type, payload, type->slots, 1, &ref);
+	if (n < 0) {
+		*err = n;
+		return NULL;
+	}
+	block = mh_block_bytes(heap, ref, payload);
+	mh_give_back(heap, ref);
+	return mh_stock_of_block(heap, type, block, payload);
 }
 
-int moheap_new_sized(struct moheap *heap, unsigned int id, size_t payload, size_t slots,
-		     moheap_ref_t *ref)
+static struct mh_stock *mh_stock_by_size(struct moheap *heap, struct mh_type *type,
+					 size_t payload, int *err)
+{
+	size_t granules = payload / MOHEAP_GRANULE;
+	struct mh_stock *stock;
+
+	if (granules <= MH_SIZES && type->by_size[granules])
+		return &type->stocks[type->by_size[granules]];
+	stock = mh_stock_known(type, payload);
+	if (!stock)
+		stock = mh_stock_learn(heap, type, payload, err);
+	if (stock && granules <= MH_SIZES)
+		type->by_size[granules] = stock - type->stocks;
+	return stock;
+}
+
+/*
+ * mh_stock_find() - where objects of these sizes come from; caller holds heap->lock
+ *
+ * @payload is a multiple of a granule, and @payload and @slots are what the type allows.
+ *
+ * Return: a stock that is not empty; or NULL and @err.
+ */
+struct mh_stock *mh_stock_find(struct moheap *heap, struct mh_type *type, size_t payload,
+			       __u32 slots, int *err)
+{
+	size_t key = payload / MOHEAP_GRANULE + slots * 5UL;
+	struct mh_stock *stock;
+
+	*err = 0;
+	if (type->nstocks == 1)
+		stock = &type->stocks[0];
+	else if (type->flags & MOHEAP_TYPE_VAR_SLOTS)
+		stock = mh_stock_take_place(heap, &type->stocks[key % MH_STOCKS_VAR], payload,
+					    slots);
+	else
+		stock = mh_stock_by_size(heap, type, payload, err);
+	if (stock && stock->head == stock->room)
+		*err = mh_stock_refill(heap, type, stock);
+	return *err ? NULL : stock;
+}
+
+/*
+ * mh_stock_recycle() - the last reference to @ref is given up: back to stock with its block
+ *
+ * Caller holds heap->lock; @old is the word of @ref.
+ *
+ * Return: false if the kernel has to be told, or the word is not @old any more.
+ */
+bool mh_stock_recycle(struct moheap *heap, moheap_ref_t ref, __u64 old)
 {
 	struct mh_stock *stock;
-	struct mh_type *type;
-	size_t clear = 0;
-	int err;
+	moheap_ref_t next;
 
-	mh_lock(&heap->lock);
-	type = mh_type_get(heap, id, &err);
-	if (!type)
-		goto unlock;
-	err = mh_size_check(type, &payload, &slots);
-	if (err)
-		goto unlock;
-	stock = mh_stock_find(heap, type, payload, slots);
-	if (stock->head == stock->n) {
-		err = mh_stock_refill(heap, type, stock);
-		if (err)
-			goto unlock;
-	}
-	*ref = stock->refs[stock->head++];
+	stock = old & MH_LOCAL ? mh_stock_of_page(heap, ref) : NULL;
+	if (!stock || !stock->head)
+		return false;
+	next = mh_young_die(heap, ref, old);
+	if (!next)
+		return false;
+	mh_type_renew(heap, next);
+	stock->refs[--stock->head] = next;
 	stock->idle = 0;
-	mh_hold_born(heap, *ref);
-	mh_type_note(heap, *ref, id);
-	if (*ref & MOHEAP_REF_REUSED && payload)
-		clear = mh_stock_block(heap, stock, *ref);
-unlock:
-	mh_unlock(&heap->lock);
-	if (clear)
-		memset(moheap_ptr(heap, *ref), 0, clear);
-	return err;
-}
-
-int moheap_new(struct moheap *heap, unsigned int type, moheap_ref_t *ref)
-{
-	return moheap_new_sized(heap, type, 0, 0, ref);
-}
-
-static void mh_drop_made(struct moheap *heap, const moheap_ref_t *refs, size_t n)
-{
-	struct moheap_op op = { .code = MOHEAP_OP_DROP };
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		op.ref = refs[i];
-		mh_queue_add(heap, &op);
-	}
-}
-
-int moheap_new_many(struct moheap *heap, unsigned int id, size_t n, moheap_ref_t *refs)
-{
-	size_t payload = 0, slots = 0, block = 0, made, i;
-	struct mh_stock *stock;
-	struct mh_type *type;
-	long some = 0;
-	int err;
-
-	if (!n)
-		return -EINVAL;
-	mh_lock(&heap->lock);
-	type = mh_type_get(heap, id, &err);
-	if (!type)
-		goto unlock;
-	mh_size_check(type, &payload, &slots);
-	stock = mh_stock_find(heap, type, payload, slots);
-	for (made = 0; made < n; made += some) {
-		some = mh_alloc_some(heap, type, payload, slots, n - made, refs + made);
-		if (some < 0) {
-			err = some;
-			mh_drop_made(heap, refs, made);
-			goto unlock;
-		}
-	}
-	for (i = 0; i < n; i++) {
-		mh_hold_born(heap, refs[i]);
-		mh_type_note(heap, refs[i], id);
-		if (refs[i] & MOHEAP_REF_REUSED && payload && !block)
-			block = mh_stock_block(heap, stock, refs[i]);
-	}
-unlock:
-	mh_unlock(&heap->lock);
-	for (i = 0; block && i < n; i++)
-		if (refs[i] & MOHEAP_REF_REUSED)
-			memset(moheap_ptr(heap, refs[i]), 0, block);
-	return err;
+	mh_stock_enlist(heap, stock);
+	return true;
 }

@@ -7,7 +7,8 @@
  * to objects of one type, takes them back when the last of them is gone, and counts
  * generations on from there when others move in. So heap->pages has for each page a type and
  * the highest generation that was seen with it: an object with that generation or a lower one
- * is of that type, if it lives at all; for a higher one the kernel is asked.
+ * is of that type, if it lives at all; for a higher one the kernel is asked. All objects of a
+ * page have blocks of one size, too, so where that is known it names the stock they came out of.
  *
  * All under heap->lock.
  */
@@ -17,7 +18,12 @@
 
 #include "internal.h"
 
-#define MH_PAGE_SHIFT	12
+#define MH_PAGE_SHIFT		12
+
+/* An entry of heap->pages: the generation in bits 63..32, ... */
+#define MH_PAGE_STOCK		16
+#define MH_PAGE_STOCK_MASK	0xffU
+#define MH_PAGE_TYPE_MASK	(MOHEAP_TYPES_MAX - 1)
 
 static size_t mh_pages_bytes(const struct moheap *heap)
 {
@@ -52,7 +58,7 @@ static unsigned int mh_mirrors_fill(struct mh_mirror *mirrors, const struct mohe
 	return n;
 }
 
-static struct mh_type *mh_type_new(const struct moheap_type *info,
+static struct mh_type *mh_type_new(const struct moheap *heap, const struct moheap_type *info,
 				   const struct moheap_field *fields)
 {
 	bool varies = info->flags & (MOHEAP_TYPE_VAR_PAYLOAD | MOHEAP_TYPE_VAR_SLOTS);
@@ -67,6 +73,11 @@ static struct mh_type *mh_type_new(const struct moheap_type *info,
 	type->slots = info->slots;
 	type->payload = info->payload;
 	type->nstocks = nstocks;
+	if (!varies) {
+		type->stocks[0].payload = mh_round_up(info->payload, MOHEAP_GRANULE);
+		type->stocks[0].slots = info->slots;
+		type->stocks[0].recycles = mh_recycles(heap, info->payload, info->slots);
+	}
 	type->nmirrors = mh_mirrors_fill(NULL, fields, info->nfields);
 	if (!type->nmirrors)
 		return type;
@@ -128,12 +139,12 @@ static int mh_type_add(struct moheap *heap, const struct moheap_type *info,
 		return err;
 	if (heap->types[info->id])
 		return 0;
-	heap->types[info->id] = mh_type_new(info, fields);
+	heap->types[info->id] = mh_type_new(heap, info, fields);
 	return heap->types[info->id] ? 0 : -ENOMEM;
 }
 
 /* Ask the kernel for a type that some other process registered. */
-static int mh_type_learn(struct moheap *heap, unsigned int id)
+static MH_COLD int mh_type_learn(struct moheap *heap, unsigned int id)
 {
 	struct moheap_type info = { .size = sizeof(info), .id = id };
 	struct moheap_field *fields;
@@ -167,26 +178,56 @@ struct mh_type *mh_type_get(struct moheap *heap, unsigned int id, int *err)
 
 /* ---- The type of an object ---- */
 
-/* Bit 63 says something of the block, not of the age. */
-static inline __u32 mh_age(moheap_ref_t ref)
-{
-	return mh_generation(ref & ~MOHEAP_REF_REUSED);
-}
-
 static inline __u64 *mh_page_of(struct moheap *heap, moheap_ref_t ref)
 {
 	return &heap->pages[mh_granule(ref) >> (MH_PAGE_SHIFT - MOHEAP_GRANULE_SHIFT)];
 }
 
+static inline __u64 mh_page(moheap_ref_t ref, __u32 id, unsigned int stock)
+{
+	return (__u64)mh_age(ref) << 32 | stock << MH_PAGE_STOCK | id;
+}
+
 /*
- * mh_type_note() - the kernel said that @ref is of type @id; caller holds heap->lock
+ * mh_type_note() - the kernel said that @ref is of @type; caller holds heap->lock
+ *
+ * @stock: 0, or 1 + the number of the stock to which objects of this page come back.
  */
-void mh_type_note(struct moheap *heap, moheap_ref_t ref, __u32 id)
+void mh_type_note(struct moheap *heap, moheap_ref_t ref, const struct mh_type *type,
+		  unsigned int stock)
 {
 	__u64 *page = mh_page_of(heap, ref);
 
+	if (type->nstocks == 1)
+		stock = type->stocks[0].recycles;
 	if (*page >> 32 <= mh_age(ref))
-		*page = (__u64)mh_age(ref) << 32 | id;
+		*page = mh_page(ref, type->id, stock);
+}
+
+/*
+ * mh_stock_of_page() - where objects of the page of @ref come back to; caller holds heap->lock
+ *
+ * The client holds @ref, and it came out of stock.
+ *
+ * Return: the stock, or NULL.
+ */
+struct mh_stock *mh_stock_of_page(struct moheap *heap, moheap_ref_t ref)
+{
+	__u64 page = *mh_page_of(heap, ref);
+	unsigned int stock = page >> MH_PAGE_STOCK & MH_PAGE_STOCK_MASK;
+
+	return stock ? &heap->types[page & MH_PAGE_TYPE_MASK]->stocks[stock - 1] : NULL;
+}
+
+/*
+ * mh_type_renew() - a block that is in its page's stock has the generation of @ref now
+ */
+void mh_type_renew(struct moheap *heap, moheap_ref_t ref)
+{
+	__u64 *page = mh_page_of(heap, ref);
+
+	if (*page >> 32 < mh_age(ref))
+		*page = (__u64)mh_age(ref) << 32 | (__u32)*page;
 }
 
 /*
@@ -196,7 +237,8 @@ void mh_type_note(struct moheap *heap, moheap_ref_t ref, __u32 id)
  */
 struct mh_type *mh_type_of(struct moheap *heap, moheap_ref_t ref, int *err)
 {
-	struct moheap_object object = { .size = sizeof(object), .ref = ref };
+	struct moheap_object object;
+	struct mh_type *type;
 	__u64 page;
 
 	*err = -EINVAL;
@@ -204,12 +246,15 @@ struct mh_type *mh_type_of(struct moheap *heap, moheap_ref_t ref, int *err)
 		return NULL;
 	page = *mh_page_of(heap, ref);
 	if (page && mh_age(ref) <= page >> 32)
-		return mh_type_get(heap, (__u32)page, err);
+		return mh_type_get(heap, page & MH_PAGE_TYPE_MASK, err);
+	object = (struct moheap_object){ .size = sizeof(object), .ref = ref };
 	*err = mh_ioctl(heap, MOHEAP_IOC_OBJECT, &object);
 	if (*err)
 		return NULL;
-	mh_type_note(heap, ref, object.type);
-	return mh_type_get(heap, object.type, err);
+	type = mh_type_get(heap, object.type, err);
+	if (type)
+		mh_type_note(heap, ref, type, 0);
+	return type;
 }
 
 /* ---- The interface ---- */
