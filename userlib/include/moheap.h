@@ -459,9 +459,10 @@ long long moheap_getsizeof(struct moheap *heap, moheap_ref_t ref);
  * @target: the object, or 0 for none
  *
  * The caller keeps its references; the slot has one of its own. Queued: errors come from
- * moheap_flush(). The mirror, where there is one, is written at once.
+ * moheap_flush(). The mirror, where there is one, is written at once. A store that a later one
+ * of the same slot overtakes in the queue may be left out: others see the last value only.
  *
- * Return: 0; -ESTALE where @owner is gone and that is known already.
+ * Return: 0; -ESTALE where @owner or @target is gone and that is known already.
  */
 MOHEAP_API
 int moheap_store(struct moheap *heap, moheap_ref_t owner, unsigned int slot, moheap_ref_t target);

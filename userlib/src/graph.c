@@ -107,6 +107,24 @@ static int mh_name_both(struct moheap *heap, moheap_ref_t a, moheap_ref_t b)
 	return err ? err : mh_name(heap, b);
 }
 
+/*
+ * A STORE still in the queue, for the slot that is to be stored to now, need not go out. Nobody
+ * has seen what it would have stored, for whoever looks sends the queue off first; what comes
+ * after it in the queue may name that object, though, and must find it alive. So it is
+ * cancelled only if this process holds the object. It did all the time then: what began since
+ * to hold something had to ask the kernel, and so sent the queue off.
+ *
+ * The new one goes to the end: what the program did before it, others must not see after it.
+ */
+static inline int mh_store_queue(struct moheap *heap, const struct moheap_op *op)
+{
+	struct moheap_op *old = mh_queue_find_store(heap, op);
+
+	if (old && (!old->a || mh_hold_count(heap, old->a)))
+		mh_queue_cancel(heap, old);
+	return mh_queue_add_store(heap, op);
+}
+
 int moheap_store(struct moheap *heap, moheap_ref_t owner, unsigned int slot, moheap_ref_t target)
 {
 	struct moheap_op op = {
@@ -129,7 +147,7 @@ int moheap_store(struct moheap *heap, moheap_ref_t owner, unsigned int slot, moh
 	err = mh_mirror_find(heap, type, owner, slot, &mirror);
 	if (err < 0)
 		goto unlock;
-	err = mh_queue_add(heap, &op);
+	err = mh_store_queue(heap, &op);
 	if (mirror && !err)
 		mh_mirror_set(mirror, target);
 unlock:

@@ -52,27 +52,39 @@ static inline size_t mh_round_up(size_t n, size_t step)
 
 /* ---- queue.c ---- */
 
-#define MH_QUEUE_OPS	256
+#define MH_QUEUE_OPS	2048
+#define MH_QUEUE_HINTS	4096
+
+/* Code of an operation that is not to be carried out any more. */
+#define MH_OP_CANCELLED	0
 
 /**
  * struct mh_queue - operations that need no answer, on their way to the kernel
  * @ops: in the order in which they were made
  * @n: entries in @ops
  * @depth: entries at which they go out; 1 where nothing is to be queued
+ * @cancelled: how many of them are MH_OP_CANCELLED
  * @error: the first error that one of them met, until somebody asks
+ * @hints: where a STORE may be, by a hash of its slot: to be verified
  */
 struct mh_queue {
 	struct moheap_op ops[MH_QUEUE_OPS];
 	unsigned int n;
 	unsigned int depth;
+	unsigned int cancelled;
 	int error;
+	__u16 hints[MH_QUEUE_HINTS];
 };
 
 int mh_ioctl(struct moheap *heap, unsigned long request, void *arg);
 int mh_queue_add(struct moheap *heap, const struct moheap_op *op);
 int mh_queue_run(struct moheap *heap, struct moheap_op *op);
+void mh_queue_run_many(struct moheap *heap, struct moheap_op *ops, unsigned int n);
 int mh_queue_run_long(struct moheap *heap, struct moheap_op *op);
 void mh_queue_send(struct moheap *heap);
+struct moheap_op *mh_queue_find_store(struct moheap *heap, const struct moheap_op *op);
+void mh_queue_cancel(struct moheap *heap, struct moheap_op *op);
+int mh_queue_add_store(struct moheap *heap, const struct moheap_op *op);
 
 /* ---- type.c ---- */
 

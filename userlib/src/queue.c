@@ -7,6 +7,11 @@
  * before any operation that does need an answer, so that each sees what was done before it.
  * One that fails does not stop those after it (MOHEAP_BATCH_CONTINUE).
  *
+ * A STORE that another one of the same slot overtakes while it is still here need not go out
+ * (graph.c has the rule). So there are hints where the last STORE of a slot may be: two places
+ * for each slot, by a hash. What is cancelled stays in its place until the queue is full or goes
+ * out, and is squeezed out then.
+ *
  * The queue is the heap's, under heap->lock: whatever order threads agree on by other means is
  * the order here. Per-thread queues would have to be told of such agreements.
  */
@@ -54,25 +59,104 @@ static int mh_batch(struct moheap *heap, struct moheap_op *ops, unsigned int n,
 	return ret < 0 ? -errno : 0;
 }
 
-/* Carry out all of the queue. Each operation has its own error afterwards. */
-static void mh_queue_carry_out(struct moheap *heap)
+/* ---- Stores that are overtaken ---- */
+
+static inline __u16 *mh_queue_hints(struct mh_queue *queue, const struct moheap_op *op)
+{
+	__u32 hash = ((__u32)op->ref + op->index * 0x85ebca6bU) * 0x9e3779b1U;
+
+	return &queue->hints[hash >> 20 & ~1U];
+}
+
+static inline bool mh_queue_is_store(const struct mh_queue *queue, unsigned int at,
+				     const struct moheap_op *op)
+{
+	const struct moheap_op *found = &queue->ops[at];
+
+	return at < queue->n && found->ref == op->ref && found->index == op->index &&
+	       found->code == MOHEAP_OP_STORE;
+}
+
+/*
+ * mh_queue_find_store() - a STORE in the queue that is for the same slot as @op
+ *
+ * Caller holds heap->lock.
+ *
+ * Return: the operation, or NULL; there may be one all the same.
+ */
+struct moheap_op *mh_queue_find_store(struct moheap *heap, const struct moheap_op *op)
 {
 	struct mh_queue *queue = &heap->queue;
+	const __u16 *hints = mh_queue_hints(queue, op);
+
+	if (mh_queue_is_store(queue, hints[0], op))
+		return &queue->ops[hints[0]];
+	if (mh_queue_is_store(queue, hints[1], op))
+		return &queue->ops[hints[1]];
+	return NULL;
+}
+
+/* The newest two of a hash are remembered. */
+static inline void mh_queue_hint(struct mh_queue *queue, unsigned int at)
+{
+	__u16 *hints = mh_queue_hints(queue, &queue->ops[at]);
+
+	if (!mh_queue_is_store(queue, hints[0], &queue->ops[at]))
+		hints[1] = hints[0];
+	hints[0] = at;
+}
+
+/*
+ * mh_queue_cancel() - an operation in the queue is not to be carried out; caller holds heap->lock
+ */
+void mh_queue_cancel(struct moheap *heap, struct moheap_op *op)
+{
+	op->code = MH_OP_CANCELLED;
+	heap->queue.cancelled++;
+}
+
+static void mh_queue_squeeze(struct mh_queue *queue)
+{
+	unsigned int i, n = queue->n;
+
+	if (!queue->cancelled)
+		return;
+	queue->n = 0;
+	for (i = 0; i < n; i++) {
+		if (queue->ops[i].code == MH_OP_CANCELLED)
+			continue;
+		queue->ops[queue->n++] = queue->ops[i];
+		if (queue->ops[i].code == MOHEAP_OP_STORE)
+			mh_queue_hint(queue, queue->n - 1);
+	}
+	queue->cancelled = 0;
+}
+
+/* ---- Going out ---- */
+
+/* Carry out operations. Each has its own error afterwards. */
+static void mh_carry_out(struct moheap *heap, struct moheap_op *ops, unsigned int n)
+{
 	unsigned int at = 0;
 	unsigned int done;
 	int err;
 
-	while (at < queue->n) {
-		err = mh_batch(heap, queue->ops + at, queue->n - at, &done);
+	while (at < n) {
+		err = mh_batch(heap, ops + at, n - at, &done);
 		at += done;
 		if (!err && !done)
 			err = -EIO;	/* no kernel does that; loop for ever on none */
 		if (!err || err == -EINTR)
 			continue;
-		for (; at < queue->n; at++)
-			queue->ops[at].error = err;
+		for (; at < n; at++)
+			ops[at].error = err;
 	}
-	queue->n = 0;
+}
+
+static void mh_queue_carry_out(struct moheap *heap)
+{
+	mh_carry_out(heap, heap->queue.ops, heap->queue.n);
+	heap->queue.n = 0;
 }
 
 static void mh_queue_remember_error(struct mh_queue *queue, unsigned int n)
@@ -89,12 +173,24 @@ static void mh_queue_remember_error(struct mh_queue *queue, unsigned int n)
 void mh_queue_send(struct moheap *heap)
 {
 	struct mh_queue *queue = &heap->queue;
-	unsigned int n = queue->n;
+	unsigned int n;
 
+	mh_queue_squeeze(queue);
+	n = queue->n;
 	if (!n)
 		return;
 	mh_queue_carry_out(heap);
 	mh_queue_remember_error(queue, n);
+}
+
+/* Let it go out, unless it is not worth that yet. */
+static MH_COLD void mh_queue_full(struct moheap *heap)
+{
+	struct mh_queue *queue = &heap->queue;
+
+	mh_queue_squeeze(queue);
+	if (queue->n > queue->depth / 4 * 3)
+		mh_queue_send(heap);
 }
 
 /*
@@ -110,11 +206,24 @@ int mh_queue_add(struct moheap *heap, const struct moheap_op *op)
 	if (queue->n < queue->depth)
 		return 0;
 	if (queue->depth > 1) {
-		mh_queue_send(heap);
+		mh_queue_full(heap);
 		return 0;
 	}
 	mh_queue_carry_out(heap);
 	return queue->ops[0].error;
+}
+
+/*
+ * mh_queue_add_store() - as mh_queue_add(), for a STORE that mh_queue_find_store() shall find
+ */
+int mh_queue_add_store(struct moheap *heap, const struct moheap_op *op)
+{
+	int err;
+
+	err = mh_queue_add(heap, op);
+	if (heap->queue.n)
+		mh_queue_hint(&heap->queue, heap->queue.n - 1);
+	return err;
 }
 
 /*
@@ -129,14 +238,22 @@ int mh_queue_run(struct moheap *heap, struct moheap_op *op)
 	struct mh_queue *queue = &heap->queue;
 	unsigned int n;
 
-	if (queue->n == MH_QUEUE_OPS)
-		mh_queue_send(heap);
+	mh_queue_squeeze(queue);
 	n = queue->n;
 	queue->ops[queue->n++] = *op;
 	mh_queue_carry_out(heap);
 	mh_queue_remember_error(queue, n);
 	*op = queue->ops[n];
 	return op->error;
+}
+
+/*
+ * mh_queue_run_many() - as mh_queue_run(), for @n operations; each has its own error afterwards
+ */
+void mh_queue_run_many(struct moheap *heap, struct moheap_op *ops, unsigned int n)
+{
+	mh_queue_send(heap);
+	mh_carry_out(heap, ops, n);
 }
 
 /*

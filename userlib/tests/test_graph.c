@@ -532,6 +532,58 @@ static void what_is_reachable_stays(void)
 	is(tap_objects(heap), 0);
 }
 
+/* What a later store makes superfluous may be left out, but not what others rely on. */
+static void stores_overtake_stores(void)
+{
+	struct moheap *heap = tap_heap();
+	int type = tap_type(heap, "t", 16, 2);
+	moheap_ref_t a = tap_new(heap, type), b = tap_new(heap, type), x, y, got;
+	moheap_ref_t expected[2][2];
+	unsigned int i;
+
+	for (i = 0; i < 100; i++) {
+		/* Alive by the slot alone when it is stored elsewhere. */
+		x = tap_new(heap, type);
+		err_is(moheap_store(heap, a, 0, x), 0);
+		err_is(moheap_decref(heap, x), 0);
+		err_is(moheap_store(heap, b, 0, x), 0);
+		y = tap_new(heap, type);
+		err_is(moheap_store(heap, a, 0, y), 0);
+		/* Held all the time, but for a drop that was recalled. */
+		err_is(moheap_store(heap, a, 1, y), 0);
+		err_is(moheap_decref(heap, y), 0);
+		err_is(moheap_incref(heap, y), 0);
+		err_is(moheap_store(heap, a, 1, b), 0);
+		err_is(moheap_store(heap, a, 1, 0), 0);
+		err_is(moheap_store(heap, a, 1, y), 0);
+		err_is(moheap_decref(heap, y), 0);
+		err_is(moheap_store(heap, a, 0, 0), 0);
+		if (i % 2)
+			err_is(moheap_flush(heap), 0);
+		err_is(moheap_peek(heap, b, 0, &got), 0);
+		ok(got == x);
+		is(moheap_refcount(heap, x), 1);
+		err_is(moheap_peek(heap, a, 1, &got), 0);
+		ok(got == y);
+		is(moheap_refcount(heap, y), 1);
+		is(moheap_refcount(heap, b), 1);
+	}
+	/* More than the queue has room for, again and again in the same slots. */
+	for (i = 0; i < 20000; i++) {
+		x = i % 5 ? a : b;
+		err_is(moheap_store(heap, i % 3 ? a : b, i % 2, x), 0);
+		expected[!(i % 3)][i % 2] = x;
+	}
+	for (i = 0; i < 4; i++) {
+		err_is(moheap_peek(heap, i / 2 ? b : a, i % 2, &got), 0);
+		ok(got == expected[i / 2][i % 2]);
+	}
+	moheap_decref(heap, a);
+	moheap_decref(heap, b);
+	err_is(moheap_collect(heap, MOHEAP_COLLECT_FULL, NULL), 0);
+	is(tap_objects(heap), 0);
+}
+
 static const struct tap_case cases[] = {
 	{ "store, load, peek", store_load_peek },
 	{ "exchange", exchange },
@@ -546,6 +598,7 @@ static const struct tap_case cases[] = {
 	{ "cycles die by themselves", cycles_die_by_themselves },
 	{ "collect finds them now", collect_finds_them_now },
 	{ "what is reachable stays", what_is_reachable_stays },
+	{ "stores overtake stores", stores_overtake_stores },
 };
 
 int main(int argc, char **argv)
