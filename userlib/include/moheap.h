@@ -369,6 +369,20 @@ MOHEAP_API MOHEAP_WARN_UNUSED
 int moheap_incref(struct moheap *heap, moheap_ref_t ref);
 
 /**
+ * moheap_incref_many() - take references to many objects
+ * @heap: the heap
+ * @n: how many
+ * @refs: the objects; one that is there twice gets two
+ *
+ * All or none. For refs that came from elsewhere, for which moheap_incref() asks the kernel one
+ * by one: this asks for many at a time.
+ *
+ * Return: 0, or the error of one of them as from moheap_incref().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_incref_many(struct moheap *heap, size_t n, const moheap_ref_t *refs);
+
+/**
  * moheap_decref() - give a reference back
  * @heap: the heap
  * @ref: an object; 0 is ignored

@@ -9,6 +9,9 @@
 
 #include "word.h"
 
+/* Objects that moheap_incref_many() asks for at a time. */
+#define MH_HOLD_SOME	128
+
 static size_t mh_holds_bytes(const struct moheap *heap)
 {
 	return (heap->size >> MOHEAP_GRANULE_SHIFT) * sizeof(*heap->words);
@@ -118,6 +121,70 @@ int moheap_incref(struct moheap *heap, moheap_ref_t ref)
 	if (mh_hold_again(mh_word_at(heap, ref), ref, &err))
 		return err;
 	return mh_hold_first(heap, ref);
+}
+
+/* One more of each; where that is an error, of those whose operation has none. */
+static int mh_hold_each(struct moheap *heap, const moheap_ref_t *refs, unsigned int n,
+			struct moheap_op *ops)
+{
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < n && !err; i++)
+		err = mh_ref_inside(heap, refs[i]) ? mh_name(heap, refs[i]) : -EINVAL;
+	for (i = 0; i < n; i++) {
+		ops[i] = (struct moheap_op){
+			.code = MOHEAP_OP_HOLD,
+			.ref = refs[i],
+			.error = err,
+		};
+		if (!err)
+			mh_hold_recall(heap, refs[i]);
+	}
+	if (err)
+		return err;
+	mh_queue_run_many(heap, ops, n);
+	for (i = 0; i < n; i++) {
+		if (!ops[i].error)
+			mh_hold_gained(heap, refs[i]);
+		else if (!err)
+			err = ops[i].error;
+	}
+	return err;
+}
+
+/* One more of each, or of none. */
+static int mh_hold_some(struct moheap *heap, const moheap_ref_t *refs, unsigned int n)
+{
+	struct moheap_op ops[MH_HOLD_SOME];
+	unsigned int i;
+	int err;
+
+	mh_lock(&heap->lock);
+	err = mh_hold_each(heap, refs, n, ops);
+	mh_unlock(&heap->lock);
+	for (i = 0; err && i < n; i++)
+		if (!ops[i].error)
+			moheap_decref(heap, refs[i]);
+	return err;
+}
+
+int moheap_incref_many(struct moheap *heap, size_t n, const moheap_ref_t *refs)
+{
+	size_t at = 0, some;
+	int err;
+
+	while (at < n) {
+		some = mh_min(n - at, MH_HOLD_SOME);
+		err = mh_hold_some(heap, refs + at, some);
+		if (err) {
+			while (at)
+				moheap_decref(heap, refs[--at]);
+			return err;
+		}
+		at += some;
+	}
+	return 0;
 }
 
 /* One less, if one is left then. */

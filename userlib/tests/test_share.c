@@ -304,12 +304,67 @@ static void processes_build_together(void)
 	tap_wait_objects(heap, 0);
 }
 
+/* All of them, or none; and as often as each is there. */
+static void many_references_at_once(void)
+{
+	enum { N = 1000 };
+	static moheap_ref_t refs[N];
+	struct moheap *heap = tap_heap(), *other;
+	int type = tap_type(heap, "t", 16, 1);
+	moheap_ref_t twice[2];
+	unsigned int i;
+
+	err_is(moheap_join(moheap_fd(heap), 0, &other), 0);
+	tap_heap_adopted(other);
+	err_is(moheap_new_many(heap, type, N, refs), 0);
+	err_is(moheap_flush(heap), 0);
+	err_is(moheap_incref_many(other, 0, refs), 0);
+	err_is(moheap_incref_many(other, N, refs), 0);
+	for (i = 0; i < N; i++) {
+		is(moheap_refcount(other, refs[i]), 2);
+		err_is(moheap_decref(heap, refs[i]), 0);
+	}
+	err_is(moheap_flush(heap), 0);
+	is(tap_objects(heap), N);
+
+	/* One is gone: nothing is taken. The queued drop of another is recalled meanwhile. */
+	twice[0] = refs[0];
+	twice[1] = refs[0];
+	err_is(moheap_decref(other, refs[N - 1]), 0);
+	err_is(moheap_flush(other), 0);
+	err_is(moheap_decref(other, refs[0]), 0);
+	err_is(moheap_incref_many(other, 2, twice), 0);
+	is(moheap_refcount(other, refs[0]), 2);
+	err_is(moheap_incref_many(other, N, refs), -ESTALE);
+	for (i = 1; i < N - 1; i++)
+		is(moheap_refcount(other, refs[i]), 1);
+	is(moheap_refcount(other, refs[0]), 2);
+	twice[1] = ~0ULL;
+	err_is(moheap_incref_many(other, 2, twice), -EINVAL);
+	is(moheap_refcount(other, refs[0]), 2);
+
+	/* One whose drop waits is held by nothing else: none means that, too. */
+	err_is(moheap_decref(other, refs[1]), 0);
+	twice[0] = refs[1];
+	twice[1] = refs[N - 1];
+	err_is(moheap_incref_many(other, 2, twice), -ESTALE);
+	err_is(moheap_flush(other), 0);
+	err_is(moheap_incref(other, refs[1]), -ESTALE);
+
+	err_is(moheap_decref(other, refs[0]), 0);
+	err_is(moheap_decref(other, refs[0]), 0);
+	for (i = 2; i < N - 1; i++)
+		err_is(moheap_decref(other, refs[i]), 0);
+	is(tap_objects(other), 0);
+}
+
 static const struct tap_case cases[] = {
 	{ "a heap through a socket", a_heap_through_a_socket },
 	{ "holds travel with a client", holds_travel_with_a_client },
 	{ "a killed client leaves nothing", a_killed_client_leaves_nothing },
 	{ "kills at any moment", kills_at_any_moment, 120 },
 	{ "processes build together", processes_build_together },
+	{ "many references at once", many_references_at_once },
 };
 
 int main(int argc, char **argv)

@@ -22,8 +22,7 @@ static void sharer(int socket)
 	bench_must("moheap_join", moheap_join(pass_get_file(socket), 0, &heap));
 	for (round = 0; round < CYCLES / GROUP; round++) {
 		pass_read(socket, refs, sizeof(refs));
-		for (i = 0; i < GROUP; i++)
-			bench_must("moheap_incref", moheap_incref(heap, refs[i]));
+		bench_must("moheap_incref_many", moheap_incref_many(heap, GROUP, refs));
 		pass_write(socket, &done, 1);
 		for (i = 0; i < GROUP; i++)
 			moheap_decref(heap, refs[i]);
