@@ -202,7 +202,8 @@ static bool mh_drop_some(atomic_ullong *word, moheap_ref_t ref)
 }
 
 /* The last reference, as far as the kernel is concerned. Return false if it is not the last. */
-static MH_COLD bool mh_drop_to_kernel(struct moheap *heap, moheap_ref_t ref, int *err)
+static __attribute_noinline__
+bool mh_drop_to_kernel(struct moheap *heap, moheap_ref_t ref, int *err)
 {
 	struct moheap_op op = { .code = MOHEAP_OP_DROP, .ref = ref };
 	__u64 one = mh_word(ref, 1);
@@ -216,7 +217,7 @@ static MH_COLD bool mh_drop_to_kernel(struct moheap *heap, moheap_ref_t ref, int
 }
 
 /* What looked like the last one. Others may still count up and down meanwhile. */
-static __attribute__((noinline)) int mh_drop_last(struct moheap *heap, moheap_ref_t ref)
+static __attribute_noinline__ int mh_drop_last(struct moheap *heap, moheap_ref_t ref)
 {
 	int err = 0;
 	__u64 old;

@@ -19,6 +19,9 @@
  *
  * Locks, outermost first: mh_heaps.lock (fork.c: the list of heaps), heap->lock (all members
  * of struct moheap that say so). The table of local counts needs none, see word.h.
+ *
+ * Functions that are __attribute_noinline__ are so to keep rare work out of paths where every
+ * instruction counts.
  */
 #ifndef MOHEAP_INTERNAL_H
 #define MOHEAP_INTERNAL_H
@@ -29,9 +32,6 @@
 
 #include "lock.h"
 #include "moheap.h"
-
-/* For what is rarely called from a path where every instruction counts. */
-#define MH_COLD			__attribute__((cold, noinline))
 
 #define MH_ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 

@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/cdefs.h>
 
 enum {
 	MH_LOCK_FREE = 0,
@@ -19,8 +20,8 @@ struct mh_lock {
 	atomic_int word;
 };
 
-__attribute__((cold, noinline)) void mh_lock_slow(struct mh_lock *lock);
-__attribute__((cold, noinline)) void mh_unlock_slow(struct mh_lock *lock);
+__attribute_noinline__ void mh_lock_slow(struct mh_lock *lock);
+__attribute_noinline__ void mh_unlock_slow(struct mh_lock *lock);
 
 static inline bool mh_trylock(struct mh_lock *lock)
 {

@@ -184,7 +184,7 @@ void mh_queue_send(struct moheap *heap)
 }
 
 /* Let it go out, unless it is not worth that yet. */
-static MH_COLD void mh_queue_full(struct moheap *heap)
+static __attribute_noinline__ void mh_queue_full(struct moheap *heap)
 {
 	struct mh_queue *queue = &heap->queue;
 

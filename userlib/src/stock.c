@@ -222,8 +222,8 @@ static void mh_stock_filled(struct moheap *heap, const struct mh_type *type,
 	mh_stock_enlist(heap, stock);
 }
 
-static MH_COLD int mh_stock_refill(struct moheap *heap, const struct mh_type *type,
-			   struct mh_stock *stock)
+static __attribute_noinline__
+int mh_stock_refill(struct moheap *heap, const struct mh_type *type, struct mh_stock *stock)
 {
 	unsigned int want;
 	long n;
@@ -291,8 +291,8 @@ static struct mh_stock *mh_stock_of_block(struct moheap *heap, struct mh_type *t
 }
 
 /* A size that was not asked for yet: see what comes. */
-static MH_COLD struct mh_stock *mh_stock_learn(struct moheap *heap, struct mh_type *type, size_t payload,
-				       int *err)
+static __attribute_noinline__
+struct mh_stock *mh_stock_learn(struct moheap *heap, struct mh_type *type, size_t payload, int *err)
 {
 	moheap_ref_t ref;
 	size_t block;

@@ -144,7 +144,7 @@ static int mh_type_add(struct moheap *heap, const struct moheap_type *info,
 }
 
 /* Ask the kernel for a type that some other process registered. */
-static MH_COLD int mh_type_learn(struct moheap *heap, unsigned int id)
+static __attribute_noinline__ int mh_type_learn(struct moheap *heap, unsigned int id)
 {
 	struct moheap_type info = { .size = sizeof(info), .id = id };
 	struct moheap_field *fields;

@@ -118,7 +118,7 @@ void mh_give_back(struct moheap *heap, moheap_ref_t ref)
 	mh_queue_add(heap, &op);
 }
 
-static MH_COLD void mh_young_leave(struct moheap *heap)
+static __attribute_noinline__ void mh_young_leave(struct moheap *heap)
 {
 	struct mh_young *young = &heap->young;
 	__u32 granule = young->granules[young->first++ % MH_YOUNG];
