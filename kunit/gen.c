@@ -4,6 +4,8 @@
  * generations are used up is retired, and a pool goes on where the one before it in its pages
  * stopped.
  */
+#include <linux/delay.h>
+
 #include "fixture.h"
 
 static u32 ku_age(u64 ref)
@@ -224,6 +226,55 @@ static void renewed_to_the_last(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ku_objects(ku), 0);
 }
 
+struct gen_pins {
+	struct mh_heap *heap;
+	u64 ref;
+	u32 pins;
+};
+
+/* Pin what lives in a block, for a moment, as who follows an outdated slot does. */
+static void gen_pin(void *data)
+{
+	struct gen_pins *pins = data;
+	struct mh_dead dead = { };
+	struct mh_obj o;
+
+	while (!kthread_should_stop()) {
+		down_read(&pins->heap->gate);
+		if (!mh_pin(pins->heap, READ_ONCE(pins->ref), &o)) {
+			pins->pins++;
+			udelay(5);
+			mh_unpin(pins->heap, &o, &dead);
+		}
+		up_read(&pins->heap->gate);
+		cond_resched();
+	}
+}
+
+/* A pin is no reference: who has the only one may renew the object all the same. */
+static void renewed_beside_pins(struct kunit *test)
+{
+	struct ku *ku = test->priv;
+	struct gen_pins pins = { .heap = ku->heap, .ref = ku_new(ku, KU_NODE) };
+	struct ku_task *task = ku_start(ku, 1, gen_pin, &pins);
+	u32 i, refused = 0;
+	u64 to;
+
+	for (i = 0; i < 2000 || READ_ONCE(pins.pins) < 100; i++) {
+		to = (pins.ref + (2ULL << 32)) | MOHEAP_REF_REUSED;
+		if (ku_renew(ku->client, pins.ref, to))
+			refused++;
+		else
+			WRITE_ONCE(pins.ref, to);
+		cond_resched();
+	}
+	ku_stop(task);
+	kunit_info(test, "renewed %u times beside %u pins", i, pins.pins);
+	KUNIT_EXPECT_EQ(test, refused, 0);
+	ku_release(ku, pins.ref);
+	KUNIT_EXPECT_EQ(test, ku_objects(ku), 0);
+}
+
 static struct kunit_case ku_gen_cases[] = {
 	KUNIT_CASE(last_generations),
 	KUNIT_CASE(first_ref_stays_stale),
@@ -233,6 +284,7 @@ static struct kunit_case ku_gen_cases[] = {
 	KUNIT_CASE(oldest_block_decides),
 	KUNIT_CASE(pages_wear_out),
 	KUNIT_CASE(renewed_to_the_last),
+	KUNIT_CASE(renewed_beside_pins),
 	{}
 };
 
