@@ -23,7 +23,8 @@
 
 #include "internal.h"
 
-#define MH_CHUNK	16	/* operations copied, and done, at a time */
+#define MH_CHUNK	64	/* operations copied, and done in one hold of the gate, at most */
+#define MH_CHUNK_STACK	16	/* as many where there is no memory, or no need, for more */
 #define MH_SLICE	128	/* slots, and objects, handled in one hold of the gate */
 #define MH_REFS		32	/* refs on their way to the caller */
 
@@ -808,32 +809,36 @@ static u32 mh_run_chunk(struct mh_ctx *ctx, struct moheap_op *ops, u32 n, u32 fl
 }
 
 /* The caller cannot be told of these: drop what was made for it. */
-static void mh_undo_chunk(struct mh_ctx *ctx, const struct moheap_op *ops, u32 n, u32 inlined)
+static void mh_undo_chunk(struct mh_ctx *ctx, const struct moheap_op *ops, u32 n, u64 inlined)
 {
 	u32 i;
 
 	mh_enter(ctx);
 	for (i = 0; i < n; i++)
-		if ((inlined & BIT(i)) && !ops[i].error)
+		if ((inlined & BIT_ULL(i)) && !ops[i].error)
 			mh_alloc_undo(ctx, &ops[i].ref, 1);
 	mh_leave(ctx);
 }
 
 /* Which operations of a chunk return a new ref in place? */
-static u32 mh_inlined(const struct moheap_op *ops, u32 n)
+static u64 mh_inlined(const struct moheap_op *ops, u32 n)
 {
-	u32 i, inlined = 0;
+	u64 inlined = 0;
+	u32 i;
+
+	BUILD_BUG_ON(MH_CHUNK > BITS_PER_TYPE(inlined));
 
 	for (i = 0; i < n; i++)
 		if (ops[i].code == MOHEAP_OP_ALLOC && !ops[i].ref)
-			inlined |= BIT(i);
+			inlined |= BIT_ULL(i);
 	return inlined;
 }
 
-static int mh_batch_chunk(struct mh_ctx *ctx, u64 at, u32 n, u32 flags, u32 *done)
+static int mh_batch_chunk(struct mh_ctx *ctx, struct moheap_op *ops, u64 at, u32 n, u32 flags,
+			  u32 *done)
 {
-	struct moheap_op ops[MH_CHUNK];
-	u32 inlined, ran;
+	u64 inlined;
+	u32 ran;
 	int err = mh_copy_in(ctx, ops, at, n * sizeof(*ops));
 
 	if (err)
@@ -864,18 +869,23 @@ static int mh_batch_chunk(struct mh_ctx *ctx, u64 at, u32 n, u32 flags, u32 *don
 int mh_batch(struct mh_client *client, u64 ops, u32 count, u32 flags, bool user, u32 *done)
 {
 	struct mh_ctx ctx = { .client = client, .heap = client->heap, .user = user };
+	struct moheap_op few[MH_CHUNK_STACK], *many = NULL;
+	u32 chunk = MH_CHUNK_STACK;
 	int err = 0;
-	u32 n;
 
 	*done = 0;
+	if (count > MH_CHUNK_STACK)
+		many = kmalloc_array(MH_CHUNK, sizeof(*many), GFP_KERNEL | __GFP_NOWARN);
+	if (many)
+		chunk = MH_CHUNK;
 	while (!err && *done < count) {
-		n = min_t(u32, count - *done, MH_CHUNK);
-		err = mh_batch_chunk(&ctx, ops + *done * sizeof(struct moheap_op), n, flags,
-				     done);
+		err = mh_batch_chunk(&ctx, many ?: few, ops + *done * sizeof(struct moheap_op),
+				     min(count - *done, chunk), flags, done);
 		cond_resched();
 		if (!err && *done < count && signal_pending(current))
 			err = -EINTR;
 	}
+	kfree(many);
 	mh_collector_kick(client->heap);
 	return err;
 }

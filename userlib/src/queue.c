@@ -2,8 +2,8 @@
 /*
  * The way to the kernel.
  *
- * Operations that need no answer gather in heap->queue, in the order in which they are made,
- * and go out as one batch: when the queue is full, when somebody asks (moheap_flush()), and
+ * Operations that need no answer gather in heap->queue, in the order in which they are made. The
+ * oldest go out as a batch when the queue is full; all do when somebody asks (moheap_flush()), and
  * before any operation that does need an answer, so that each sees what was done before it.
  * One that fails does not stop those after it (MOHEAP_BATCH_CONTINUE).
  *
@@ -115,14 +115,15 @@ void mh_queue_cancel(struct moheap *heap, struct moheap_op *op)
 	heap->queue.cancelled++;
 }
 
-static void mh_queue_squeeze(struct mh_queue *queue)
+/* Only the operations from @from on are left, without those that are cancelled. */
+static void mh_queue_squeeze(struct mh_queue *queue, unsigned int from)
 {
 	unsigned int i, n = queue->n;
 
-	if (!queue->cancelled)
+	if (!queue->cancelled && !from)
 		return;
 	queue->n = 0;
-	for (i = 0; i < n; i++) {
+	for (i = from; i < n; i++) {
 		if (queue->ops[i].code == MH_OP_CANCELLED)
 			continue;
 		queue->ops[queue->n++] = queue->ops[i];
@@ -175,7 +176,7 @@ void mh_queue_send(struct moheap *heap)
 	struct mh_queue *queue = &heap->queue;
 	unsigned int n;
 
-	mh_queue_squeeze(queue);
+	mh_queue_squeeze(queue, 0);
 	n = queue->n;
 	if (!n)
 		return;
@@ -183,14 +184,21 @@ void mh_queue_send(struct moheap *heap)
 	mh_queue_remember_error(queue, n);
 }
 
-/* Let it go out, unless it is not worth that yet. */
+/*
+ * If squeezing it out does not help, send off the oldest quarter. Not all: the rest may be
+ * overtaken yet, and whoever is the one to fill the queue should not pay for all of it.
+ */
 static __attribute_noinline__ void mh_queue_full(struct moheap *heap)
 {
 	struct mh_queue *queue = &heap->queue;
+	unsigned int some = queue->depth / 4;
 
-	mh_queue_squeeze(queue);
-	if (queue->n > queue->depth / 4 * 3)
-		mh_queue_send(heap);
+	mh_queue_squeeze(queue, 0);
+	if (queue->n <= queue->depth - some)
+		return;
+	mh_carry_out(heap, queue->ops, some);
+	mh_queue_remember_error(queue, some);
+	mh_queue_squeeze(queue, some);
 }
 
 /*
@@ -238,7 +246,7 @@ int mh_queue_run(struct moheap *heap, struct moheap_op *op)
 	struct mh_queue *queue = &heap->queue;
 	unsigned int n;
 
-	mh_queue_squeeze(queue);
+	mh_queue_squeeze(queue, 0);
 	n = queue->n;
 	queue->ops[queue->n++] = *op;
 	mh_queue_carry_out(heap);
