@@ -308,6 +308,19 @@ int moheap_type_find(struct moheap *heap, const char *name);
 MOHEAP_API
 int moheap_type_info(struct moheap *heap, struct moheap_type *info);
 
+/**
+ * moheap_type_of() - the type of an object: Python's type()
+ * @heap: the heap
+ * @ref: the object
+ *
+ * Costs no system call where the library has met the object's page before. For a ref of an
+ * object that is gone it says either what that was, or -ESTALE.
+ *
+ * Return: the type's id; -ESTALE; -EINVAL: @ref never named an object.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_type_of(struct moheap *heap, moheap_ref_t ref);
+
 /* ---- Objects ---- */
 
 /**

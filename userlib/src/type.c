@@ -299,6 +299,19 @@ int moheap_type_find(struct moheap *heap, const char *name)
 	return -ENOENT;
 }
 
+int moheap_type_of(struct moheap *heap, moheap_ref_t ref)
+{
+	struct mh_type *type;
+	int err, id = 0;
+
+	mh_lock(&heap->lock);
+	type = mh_type_of(heap, ref, &err);
+	if (type)
+		id = type->id;
+	mh_unlock(&heap->lock);
+	return err ? err : id;
+}
+
 int moheap_type_info(struct moheap *heap, struct moheap_type *info)
 {
 	struct moheap_type asked = *info;

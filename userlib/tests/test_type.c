@@ -167,6 +167,34 @@ static void many_types(void)
 	is(tap_objects(heap), 0);
 }
 
+static void types_of_objects(void)
+{
+	struct moheap *heap = tap_heap(), *other;
+	int type = tap_type(heap, "a", 8, 0), varied;
+	struct moheap_layout layout = {
+		.size = sizeof(layout),
+		.name = "b",
+		.flags = MOHEAP_TYPE_VAR_PAYLOAD,
+	};
+	moheap_ref_t a = tap_new(heap, type), b;
+
+	varied = must(moheap_type_register(heap, &layout));
+	err_is(moheap_new_sized(heap, varied, 10000, 0, &b), 0);
+	err_is(moheap_join(moheap_fd(heap), MOHEAP_JOIN_READ_ONLY, &other), 0);
+	is(moheap_type_of(heap, a), type);
+	is(moheap_type_of(heap, b), varied);
+	is(moheap_type_of(other, a), type);
+	is(moheap_type_of(other, b), varied);
+	err_is(moheap_type_of(heap, 0), -EINVAL);
+	err_is(moheap_type_of(heap, ~0ULL), -EINVAL);
+	moheap_decref(heap, b);
+	err_is(moheap_close(other), 0);
+	err_is(moheap_flush(heap), 0);
+	err_is(moheap_join(moheap_fd(heap), 0, &other), 0);
+	err_is(moheap_type_of(other, b), -ESTALE);
+	err_is(moheap_close(other), 0);
+}
+
 /* ENOSPC: MOHEAP_TYPES_MAX exist. */
 static void only_so_many_types(void)
 {
@@ -192,6 +220,7 @@ static const struct tap_case cases[] = {
 	{ "bad layouts are refused", bad_layouts_are_refused },
 	{ "info gives a layout back", info_gives_it_back },
 	{ "types of others are known", types_of_others_are_known },
+	{ "types of objects", types_of_objects },
 	{ "unknown types", unknown_types },
 	{ "many types", many_types },
 	{ "MOHEAP_TYPES_MAX types", only_so_many_types, 120 },
