@@ -46,9 +46,9 @@
  * Every function may be called by any number of threads at once, moheap_close() excepted: it
  * must be the last for its heap. Order between threads is what they make of it with their own
  * synchronisation; the queue is the heap's, not the thread's, so what happened before in one
- * thread is in the queue before what happens after in another. A moheap_list is as any
- * container: the library keeps no lock for it. No function may be called in a signal handler.
- * Signals interrupt nothing but moheap_collect(). See moheap_set_fork() for fork().
+ * thread is in the queue before what happens after in another. For containers the library keeps
+ * no lock (moheap-containers.h). No function may be called in a signal handler. Signals
+ * interrupt nothing but moheap_collect(). See moheap_set_fork() for fork().
  *
  * Structures that begin with size may grow: set it to sizeof the structure before the call.
  */
@@ -635,154 +635,6 @@ int moheap_tune(struct moheap *heap, struct moheap_tune *tune);
 MOHEAP_API
 int moheap_check(struct moheap *heap);
 
-/* ---- Lists ---- */
-
-/*
- * A list is an object with one slot, which refers to an array of slots; where that is full, a
- * larger one takes its place. It is freed as any object, and every process that has the heap
- * can read it. Who changes a list must keep others from using it meanwhile.
- */
-
-/**
- * moheap_list_new() - make an empty list
- * @heap: the heap
- * @capacity: items to have room for at first; 0 is fine
- * @list: out: the list; the caller has a reference to it
- *
- * Return: as moheap_new().
- */
-MOHEAP_API MOHEAP_WARN_UNUSED
-int moheap_list_new(struct moheap *heap, size_t capacity, moheap_ref_t *list);
-
-/**
- * moheap_list_repeat() - make a list that has one object many times: Python's [value] * n
- * @heap: the heap
- * @value: the object, or 0
- * @n: how many times
- * @list: out: the list; the caller has a reference to it
- *
- * Return: as moheap_new().
- */
-MOHEAP_API MOHEAP_WARN_UNUSED
-int moheap_list_repeat(struct moheap *heap, moheap_ref_t value, size_t n, moheap_ref_t *list);
-
-/**
- * moheap_list_len() - how many items a list has
- * @heap: the heap
- * @list: the list
- *
- * Reads memory; @list must be a list, and alive.
- *
- * Return: how many.
- */
-MOHEAP_API
-size_t moheap_list_len(const struct moheap *heap, moheap_ref_t list);
-
-/**
- * moheap_list_append() - add an item at the end
- * @heap: the heap
- * @list: the list
- * @value: the object, or 0; the list takes a reference of its own
- *
- * Return: 0; -E2BIG: MOHEAP_SLOTS_MAX items; as moheap_new() where the list must grow.
- */
-MOHEAP_API MOHEAP_WARN_UNUSED
-int moheap_list_append(struct moheap *heap, moheap_ref_t list, moheap_ref_t value);
-
-/**
- * moheap_list_insert() - add an item in the middle
- * @heap: the heap
- * @list: the list
- * @index: the place it shall have; the length appends
- * @value: the object, or 0; the list takes a reference of its own
- *
- * Return: as moheap_list_append(); -ERANGE where @index is above the length.
- */
-MOHEAP_API MOHEAP_WARN_UNUSED
-int moheap_list_insert(struct moheap *heap, moheap_ref_t list, size_t index, moheap_ref_t value);
-
-/**
- * moheap_list_get() - take a reference to an item
- * @heap: the heap
- * @list: the list
- * @index: which
- * @value: out: the object, with a reference for the caller; or 0
- *
- * Return: 0, -ERANGE: no such item.
- */
-MOHEAP_API MOHEAP_WARN_UNUSED
-int moheap_list_get(struct moheap *heap, moheap_ref_t list, size_t index, moheap_ref_t *value);
-
-/**
- * moheap_list_read() - many items at once
- * @heap: the heap
- * @list: the list
- * @index: the first
- * @n: how many
- * @values: out: the objects, borrowed
- *
- * Return: 0, -ERANGE: not all of these items exist.
- */
-MOHEAP_API MOHEAP_WARN_UNUSED
-int moheap_list_read(struct moheap *heap, moheap_ref_t list, size_t index, size_t n,
-		     moheap_ref_t *values);
-
-/**
- * moheap_list_set() - replace an item
- * @heap: the heap
- * @list: the list
- * @index: which
- * @value: the object, or 0; the list takes a reference of its own
- *
- * Return: 0, -ERANGE: no such item.
- */
-MOHEAP_API MOHEAP_WARN_UNUSED
-int moheap_list_set(struct moheap *heap, moheap_ref_t list, size_t index, moheap_ref_t value);
-
-/**
- * moheap_list_pop() - take the last item off
- * @heap: the heap
- * @list: the list
- * @value: out: the object, with a reference for the caller, or 0; NULL: nobody wants it
- *
- * Return: 0, -ERANGE: the list is empty.
- */
-MOHEAP_API MOHEAP_WARN_UNUSED
-int moheap_list_pop(struct moheap *heap, moheap_ref_t list, moheap_ref_t *value);
-
-/**
- * moheap_list_extend() - add all items of another list
- * @heap: the heap
- * @list: the list
- * @other: the other; may be @list
- *
- * Return: as moheap_list_append().
- */
-MOHEAP_API MOHEAP_WARN_UNUSED
-int moheap_list_extend(struct moheap *heap, moheap_ref_t list, moheap_ref_t other);
-
-/**
- * moheap_list_concat() - make a list of the items of two: Python's a + b
- * @heap: the heap
- * @a: a list
- * @b: a list; may be @a
- * @list: out: the list, with room for no more; the caller has a reference to it
- *
- * Return: as moheap_list_new().
- */
-MOHEAP_API MOHEAP_WARN_UNUSED
-int moheap_list_concat(struct moheap *heap, moheap_ref_t a, moheap_ref_t b, moheap_ref_t *list);
-
-/**
- * moheap_list_getsizeof() - what a list takes, without what it refers to
- * @heap: the heap
- * @list: the list
- *
- * Return: bytes of the list and its array, or a negative errno.
- */
-MOHEAP_API
-long long moheap_list_getsizeof(struct moheap *heap, moheap_ref_t list);
-
 /* ---- Version ---- */
 
 #define MOHEAP_VERSION		"0.1.0"
@@ -798,5 +650,7 @@ const char *moheap_version(void);
 #ifdef __cplusplus
 }
 #endif
+
+#include <moheap-containers.h>
 
 #endif /* MOHEAP_H */

@@ -81,8 +81,7 @@ static int mh_heap_new(int fd, size_t size, bool readonly, struct moheap **out)
 	heap->size = size;
 	heap->fork = MOHEAP_FORK_CLONE;
 	heap->fork_fd = -1;
-	heap->list_type = -1;
-	heap->array_type = -1;
+	mh_kinds_init(&heap->kinds);
 	heap->queue.depth = mh_unbatched() ? 1 : MH_QUEUE_OPS;
 	err = mh_arena_map(heap, readonly);
 	if (!err)

@@ -4,7 +4,8 @@
  *
  * Dependencies point downwards only:
  *
- *	list.c		growable lists
+ *	container.h	says what is on top of all this
+ *	kinds.c		the types of containers
  *	graph.c		slots, and their mirrors
  *	new.c		new objects
  *	hold.c		references of this process
@@ -236,6 +237,20 @@ struct mh_reach {
 	__u64 payload;
 };
 
+/* ---- kinds.c ---- */
+
+/**
+ * struct mh_kinds - the types of boxes and containers: see kinds.c
+ * @types: their ids, by kind; -1: not known
+ * @cache: the kinds of types, by id: id + 1 in bits 31..8, kind in bits 7..0; 0: empty
+ */
+struct mh_kinds {
+	atomic_int types[16];
+	atomic_uint cache[64];
+};
+
+void mh_kinds_init(struct mh_kinds *kinds);
+
 /* ---- heap.c, fork.c ---- */
 
 /**
@@ -243,15 +258,14 @@ struct mh_reach {
  * @base: where granule 0 would be. First, for moheap_ptr() reads it
  * @size: bytes of the mapping
  * @fd: the client, or -1 where a fork left none
- * @lock: protects what follows, @words excepted
+ * @lock: protects what follows, @kinds and @words excepted
  * @queue: see queue.c
  * @types: by id; NULL where nothing is known
  * @ntypes: entries there
  * @stocks: stocks that have objects
  * @pages: which type a page of the arena holds: see type.c
  * @reaches: see struct mh_reach
- * @list_type: id of the type of lists, or -1
- * @array_type: id of the type of their arrays
+ * @kinds: see struct mh_kinds
  * @fork: what fork() does
  * @fork_fd: between the steps of a fork: the client of the child
  * @next: in mh_heaps, under its lock
@@ -270,8 +284,7 @@ struct moheap {
 	struct mh_stock *stocks;
 	__u64 *pages;
 	struct mh_reach reaches[MH_REACHES];
-	int list_type;
-	int array_type;
+	struct mh_kinds kinds;
 	enum moheap_fork fork;
 	int fork_fd;
 	struct moheap *next;

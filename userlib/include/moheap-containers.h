@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-only */
+/*
+ * Containers and boxes: what Python has built in, made of objects. Included by moheap.h.
+ *
+ * Words
+ * -----
+ * box		an object with one value that never changes: an int, a float, a byte string
+ * container	an object that refers to others by place or by key: a tuple, list, dict or set
+ * item		what a tuple or list has at an index. An item, and the value of a key, may be 0,
+ *		which means none, as Python's None; a key may not
+ * key		what a dict finds a value by, or a set has
+ *
+ * They are ordinary objects: freed when nobody refers to them, in cycles too, readable by every
+ * client of the heap. What follows uses no call of the library that a program could not use.
+ *
+ * Who holds what: a function that takes an item, key or value never takes the caller's reference
+ * away: the container has one of its own, through a slot. What comes out through a pointer
+ * ("out") comes with a reference for the caller, unless the function says borrowed.
+ *
+ * References in containers have mirrors: finding a key or walking over items reads memory. The
+ * one exception is said at moheap_list_new_plain().
+ *
+ * Errors: a function that fails for want of memory (-ENOMEM, -ENOSPC) or size (-E2BIG) leaves
+ * the containers it was given as they were, and has made nothing. The ref of a container must be
+ * that of a living container of the kind the function is for, as with any pointer in C; keys,
+ * items and boxes may be anything, and are checked. Functions that change something return
+ * -EACCES on a read-only client.
+ *
+ * Sharing: the library keeps no lock for a container. As long as nobody changes it, any number
+ * of threads and processes may read it. Who changes it must keep all others from using it
+ * meanwhile: with a lock of the program's own, which may lie in payload. Between processes,
+ * moheap_flush() before that lock is given back: what is queued would otherwise reach the slots
+ * after what the next one does to them. A borrowed ref that is used after the lock was given
+ * back may have lost its object: moheap_incref() finds out, and says -ESTALE.
+ *
+ * moheap_getsizeof() says what a box or tuple takes. The other containers are of two objects,
+ * and have a function each.
+ */
+#ifndef MOHEAP_CONTAINERS_H
+#define MOHEAP_CONTAINERS_H
+
+#include <moheap.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Kinds, equality, hash ---- */
+
+enum moheap_kind {
+	MOHEAP_KIND_OTHER = 0,
+	MOHEAP_KIND_INT = 1,
+	MOHEAP_KIND_FLOAT = 2,
+	MOHEAP_KIND_BYTES = 3,
+	MOHEAP_KIND_TUPLE = 4,
+	MOHEAP_KIND_LIST = 5,
+	MOHEAP_KIND_DICT = 6,
+	MOHEAP_KIND_SET = 7,
+};
+
+/**
+ * moheap_kind() - is an object one of those here, and which?
+ * @heap: the heap
+ * @ref: the object
+ *
+ * Return: enum moheap_kind; or as moheap_type_of().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_kind(struct moheap *heap, moheap_ref_t ref);
+
+/**
+ * moheap_equal() - are two objects equal, as keys and items are compared?
+ * @heap: the heap
+ * @a: an object, or 0
+ * @b: an object, or 0
+ *
+ * An object is equal to itself. Two numbers are equal by value, 1 and 1.0 too; two byte strings
+ * by their bytes; two tuples item by item. Everything else, lists, dicts and sets included, is
+ * equal to nothing but itself.
+ *
+ * Return: 1 or 0; -ELOOP: equal tuples lie in each other more than 200 deep; -ESTALE, -EINVAL.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_equal(struct moheap *heap, moheap_ref_t a, moheap_ref_t b);
+
+/**
+ * moheap_hash() - a number that equal objects share
+ * @heap: the heap
+ * @ref: an object, or 0
+ * @hash: out: the number, the same in every process
+ *
+ * That of a tuple or byte string was found when it was made. It is no secret how to find
+ * many objects with one hash: dicts are not for keys that an adversary picks.
+ *
+ * Return: 0, -ESTALE, -EINVAL.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_hash(struct moheap *heap, moheap_ref_t ref, __u64 *hash);
+
+/* ---- Numbers ---- */
+
+/**
+ * moheap_int_new() - put an integer in a box
+ * @heap: the heap
+ * @value: the integer
+ * @box: out: the box; the caller has a reference to it
+ *
+ * Return: as moheap_new().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_int_new(struct moheap *heap, long long value, moheap_ref_t *box);
+
+/**
+ * moheap_int_value() - what is in a box
+ * @heap: the heap
+ * @box: the box
+ * @value: out: the integer
+ *
+ * Return: 0; -EINVAL: @box is no integer; -ESTALE.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_int_value(struct moheap *heap, moheap_ref_t box, long long *value);
+
+/**
+ * moheap_float_new() - put a floating-point number in a box
+ * @heap: the heap
+ * @value: the number
+ * @box: out: the box; the caller has a reference to it
+ *
+ * A box with a NaN is equal to itself only.
+ *
+ * Return: as moheap_new().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_float_new(struct moheap *heap, double value, moheap_ref_t *box);
+
+/**
+ * moheap_float_value() - what is in a box
+ * @heap: the heap
+ * @box: the box
+ * @value: out: the number
+ *
+ * Return: 0; -EINVAL: @box is no floating-point number; -ESTALE.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_float_value(struct moheap *heap, moheap_ref_t box, double *value);
+
+/* ---- Byte strings ---- */
+
+/**
+ * moheap_bytes_new() - make a byte string
+ * @heap: the heap
+ * @data: the bytes; may be NULL where @len is 0
+ * @len: how many
+ * @bytes: out: the byte string; the caller has a reference to it
+ *
+ * Return: as moheap_new_sized().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_bytes_new(struct moheap *heap, const void *data, size_t len, moheap_ref_t *bytes);
+
+/**
+ * moheap_bytes_value() - what a byte string has
+ * @heap: the heap
+ * @bytes: the byte string
+ * @data: out: the bytes, in place, and a 0 after them; good as long as @bytes lives
+ * @len: out: how many, without that 0; may be NULL
+ *
+ * Return: 0; -EINVAL: @bytes is no byte string; -ESTALE.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_bytes_value(struct moheap *heap, moheap_ref_t bytes, const char **data, size_t *len);
+
+/* ---- Tuples ---- */
+
+/**
+ * moheap_tuple_new() - make a tuple
+ * @heap: the heap
+ * @items: its items; may be NULL where @n is 0
+ * @n: how many
+ * @tuple: out: the tuple; the caller has a reference to it
+ *
+ * Return: as moheap_new_sized(); -ESTALE, -EINVAL for an item that is no object.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_tuple_new(struct moheap *heap, const moheap_ref_t *items, size_t n,
+		     moheap_ref_t *tuple);
+
+/**
+ * moheap_tuple_len() - how many items a tuple has
+ * @heap: the heap
+ * @tuple: the tuple
+ *
+ * Return: how many.
+ */
+MOHEAP_API
+size_t moheap_tuple_len(const struct moheap *heap, moheap_ref_t tuple);
+
+/**
+ * moheap_tuple_get() - take a reference to an item
+ * @heap: the heap
+ * @tuple: the tuple
+ * @index: which
+ * @value: out: the object, or 0
+ *
+ * Return: 0, -ERANGE: no such item.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_tuple_get(struct moheap *heap, moheap_ref_t tuple, size_t index, moheap_ref_t *value);
+
+/**
+ * moheap_tuple_items() - the items of a tuple, to be read as memory
+ * @heap: the heap
+ * @tuple: the tuple
+ *
+ * Return: moheap_tuple_len() refs, borrowed; good as long as @tuple lives.
+ */
+MOHEAP_API
+const moheap_ref_t *moheap_tuple_items(const struct moheap *heap, moheap_ref_t tuple);
+
+/* ---- Lists ---- */
+
+/*
+ * A list is an object with one slot, which refers to an array of slots; where that is full, a
+ * larger one takes its place.
+ */
+
+/**
+ * moheap_list_new() - make an empty list
+ * @heap: the heap
+ * @capacity: items to have room for at first; 0 is fine
+ * @list: out: the list; the caller has a reference to it
+ *
+ * Return: as moheap_new().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_new(struct moheap *heap, size_t capacity, moheap_ref_t *list);
+
+/**
+ * moheap_list_new_plain() - make an empty list without mirrors
+ * @heap: the heap
+ * @capacity: items to have room for at first; 0 is fine
+ * @list: out: the list; the caller has a reference to it
+ *
+ * An item takes 4 bytes then, where it takes 12 otherwise, and to read one is a system call.
+ *
+ * Return: as moheap_new().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_new_plain(struct moheap *heap, size_t capacity, moheap_ref_t *list);
+
+/**
+ * moheap_list_repeat() - make a list that has one object many times: Python's [value] * n
+ * @heap: the heap
+ * @value: the object, or 0
+ * @n: how many times
+ * @list: out: the list, a plain one; the caller has a reference to it
+ *
+ * Return: as moheap_new().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_repeat(struct moheap *heap, moheap_ref_t value, size_t n, moheap_ref_t *list);
+
+/**
+ * moheap_list_len() - how many items a list has
+ * @heap: the heap
+ * @list: the list
+ *
+ * Reads memory; @list must be a list, and alive.
+ *
+ * Return: how many.
+ */
+MOHEAP_API
+size_t moheap_list_len(const struct moheap *heap, moheap_ref_t list);
+
+/**
+ * moheap_list_append() - add an item at the end
+ * @heap: the heap
+ * @list: the list
+ * @value: the object, or 0; the list takes a reference of its own
+ *
+ * Return: 0; -E2BIG: MOHEAP_SLOTS_MAX items; as moheap_new() where the list must grow.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_append(struct moheap *heap, moheap_ref_t list, moheap_ref_t value);
+
+/**
+ * moheap_list_insert() - add an item in the middle
+ * @heap: the heap
+ * @list: the list
+ * @index: the place it shall have; the length appends
+ * @value: the object, or 0; the list takes a reference of its own
+ *
+ * Return: as moheap_list_append(); -ERANGE where @index is above the length.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_insert(struct moheap *heap, moheap_ref_t list, size_t index, moheap_ref_t value);
+
+/**
+ * moheap_list_get() - take a reference to an item
+ * @heap: the heap
+ * @list: the list
+ * @index: which
+ * @value: out: the object, or 0
+ *
+ * Return: 0, -ERANGE: no such item.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_get(struct moheap *heap, moheap_ref_t list, size_t index, moheap_ref_t *value);
+
+/**
+ * moheap_list_read() - many items at once
+ * @heap: the heap
+ * @list: the list
+ * @index: the first
+ * @n: how many
+ * @values: out: the objects, borrowed
+ *
+ * Return: 0, -ERANGE: not all of these items exist.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_read(struct moheap *heap, moheap_ref_t list, size_t index, size_t n,
+		     moheap_ref_t *values);
+
+/**
+ * moheap_list_set() - replace an item
+ * @heap: the heap
+ * @list: the list
+ * @index: which
+ * @value: the object, or 0; the list takes a reference of its own
+ *
+ * Return: 0, -ERANGE: no such item.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_set(struct moheap *heap, moheap_ref_t list, size_t index, moheap_ref_t value);
+
+/**
+ * moheap_list_pop() - take the last item off
+ * @heap: the heap
+ * @list: the list
+ * @value: out: the object, or 0; NULL: nobody wants it
+ *
+ * Return: 0, -ERANGE: the list is empty.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_pop(struct moheap *heap, moheap_ref_t list, moheap_ref_t *value);
+
+/**
+ * moheap_list_pop_at() - take an item out
+ * @heap: the heap
+ * @list: the list
+ * @index: which
+ * @value: out: the object, or 0; NULL: nobody wants it
+ *
+ * Return: 0, -ERANGE: no such item.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_pop_at(struct moheap *heap, moheap_ref_t list, size_t index, moheap_ref_t *value);
+
+/**
+ * moheap_list_delete() - take items out, and let go of them: Python's del list[i:j]
+ * @heap: the heap
+ * @list: the list
+ * @index: the first
+ * @n: how many
+ *
+ * Return: 0, -ERANGE: not all of these items exist.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_delete(struct moheap *heap, moheap_ref_t list, size_t index, size_t n);
+
+/**
+ * moheap_list_clear() - let go of all items
+ * @heap: the heap
+ * @list: the list
+ *
+ * Return: 0 or a negative errno.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_clear(struct moheap *heap, moheap_ref_t list);
+
+/**
+ * moheap_list_index() - where a list has an item that is equal to an object
+ * @heap: the heap
+ * @list: the list
+ * @value: the object, or 0
+ * @from: index to begin at
+ *
+ * See moheap_equal().
+ *
+ * Return: the first index, -ENOENT: there is none; as moheap_equal().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+long long moheap_list_index(struct moheap *heap, moheap_ref_t list, moheap_ref_t value,
+			    size_t from);
+
+/**
+ * moheap_list_remove() - take the first item out that is equal to an object
+ * @heap: the heap
+ * @list: the list
+ * @value: the object, or 0
+ *
+ * Return: 0, -ENOENT: there is none; as moheap_equal().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_remove(struct moheap *heap, moheap_ref_t list, moheap_ref_t value);
+
+/**
+ * moheap_list_extend() - add all items of another list
+ * @heap: the heap
+ * @list: the list
+ * @other: the other; may be @list
+ *
+ * Return: as moheap_list_append().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_extend(struct moheap *heap, moheap_ref_t list, moheap_ref_t other);
+
+/**
+ * moheap_list_concat() - make a list of the items of two: Python's a + b
+ * @heap: the heap
+ * @a: a list
+ * @b: a list; may be @a
+ * @list: out: the list, with room for no more, plain where both are; the caller has a reference
+ *	to it
+ *
+ * Return: as moheap_list_new().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_concat(struct moheap *heap, moheap_ref_t a, moheap_ref_t b, moheap_ref_t *list);
+
+/**
+ * moheap_list_slice() - make a list of some items of another: Python's list[i:j]
+ * @heap: the heap
+ * @list: the other
+ * @index: the first
+ * @n: how many
+ * @slice: out: the list, plain where @list is; the caller has a reference to it
+ *
+ * Return: as moheap_list_new(); -ERANGE: not all of these items exist.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_slice(struct moheap *heap, moheap_ref_t list, size_t index, size_t n,
+		      moheap_ref_t *slice);
+
+/**
+ * moheap_list_items() - the items of a list, to be read as memory
+ * @heap: the heap
+ * @list: the list
+ *
+ * Return: moheap_list_len() refs, borrowed; good until the list is changed. NULL where the list
+ * is plain or never had an item.
+ */
+MOHEAP_API
+const moheap_ref_t *moheap_list_items(const struct moheap *heap, moheap_ref_t list);
+
+/**
+ * moheap_list_equal() - do two lists have equal items in the same order?
+ * @heap: the heap
+ * @a: a list
+ * @b: a list
+ *
+ * Return: 1 or 0; as moheap_equal().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_list_equal(struct moheap *heap, moheap_ref_t a, moheap_ref_t b);
+
+/**
+ * moheap_list_getsizeof() - what a list takes, without what it refers to
+ * @heap: the heap
+ * @list: the list
+ *
+ * Return: bytes of the list and its array, or a negative errno.
+ */
+MOHEAP_API
+long long moheap_list_getsizeof(struct moheap *heap, moheap_ref_t list);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* MOHEAP_CONTAINERS_H */
