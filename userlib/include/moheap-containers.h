@@ -475,6 +475,365 @@ int moheap_list_equal(struct moheap *heap, moheap_ref_t a, moheap_ref_t b);
 MOHEAP_API
 long long moheap_list_getsizeof(struct moheap *heap, moheap_ref_t list);
 
+/* ---- Dicts and sets: what they share ---- */
+
+/*
+ * A dict or set is an object with one slot, which refers to a table: the entries in the order in
+ * which they came, and an index that finds them by their hash. Where the table is full, another
+ * takes its place.
+ */
+
+/**
+ * struct moheap_cursor - a place in a dict or set that is walked over
+ * @table: the table it is in
+ * @at: entries behind it
+ * @len: entries there were when it began
+ *
+ * All zero before the first step. The members are the library's.
+ */
+struct moheap_cursor {
+	moheap_ref_t table;
+	__u64 at;
+	__u64 len;
+};
+
+/* ---- Dicts ---- */
+
+/**
+ * moheap_dict_new() - make an empty dict
+ * @heap: the heap
+ * @dict: out: the dict; the caller has a reference to it
+ *
+ * Return: as moheap_new().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_dict_new(struct moheap *heap, moheap_ref_t *dict);
+
+/**
+ * moheap_dict_len() - how many keys a dict has
+ * @heap: the heap
+ * @dict: the dict
+ *
+ * Return: how many.
+ */
+MOHEAP_API
+size_t moheap_dict_len(const struct moheap *heap, moheap_ref_t dict);
+
+/**
+ * moheap_dict_set() - give a key a value
+ * @heap: the heap
+ * @dict: the dict
+ * @key: the key
+ * @value: the object, or 0
+ *
+ * Where the dict has an equal key, that one stays, and its place.
+ *
+ * Return: 0; -EINVAL, -ESTALE: @key is no object; as moheap_new_sized() where the dict must grow.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_dict_set(struct moheap *heap, moheap_ref_t dict, moheap_ref_t key, moheap_ref_t value);
+
+/**
+ * moheap_dict_get() - take a reference to the value of a key
+ * @heap: the heap
+ * @dict: the dict
+ * @key: the key
+ * @value: out: the object, or 0
+ *
+ * Return: 0, -ENOENT: no such key; as moheap_hash(), moheap_equal().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_dict_get(struct moheap *heap, moheap_ref_t dict, moheap_ref_t key, moheap_ref_t *value);
+
+/**
+ * moheap_dict_contains() - does a dict have a key?
+ * @heap: the heap
+ * @dict: the dict
+ * @key: the key
+ *
+ * Return: 1 or 0; as moheap_hash(), moheap_equal().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_dict_contains(struct moheap *heap, moheap_ref_t dict, moheap_ref_t key);
+
+/**
+ * moheap_dict_setdefault() - the value of a key, which is given one first where it is missing
+ * @heap: the heap
+ * @dict: the dict
+ * @key: the key
+ * @value: what the key is given then
+ * @got: out: the value it has
+ *
+ * Return: as moheap_dict_set().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_dict_setdefault(struct moheap *heap, moheap_ref_t dict, moheap_ref_t key,
+			   moheap_ref_t value, moheap_ref_t *got);
+
+/**
+ * moheap_dict_pop() - take a key out
+ * @heap: the heap
+ * @dict: the dict
+ * @key: the key
+ * @value: out: the value it had; NULL: nobody wants it
+ *
+ * Return: 0, -ENOENT: no such key; as moheap_hash(), moheap_equal().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_dict_pop(struct moheap *heap, moheap_ref_t dict, moheap_ref_t key, moheap_ref_t *value);
+
+/**
+ * moheap_dict_popitem() - take the key out that came last
+ * @heap: the heap
+ * @dict: the dict
+ * @key: out: the key
+ * @value: out: its value, or 0
+ *
+ * Return: 0, -ENOENT: the dict is empty.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_dict_popitem(struct moheap *heap, moheap_ref_t dict, moheap_ref_t *key,
+			moheap_ref_t *value);
+
+/**
+ * moheap_dict_clear() - let go of all keys and values
+ * @heap: the heap
+ * @dict: the dict
+ *
+ * Return: 0 or a negative errno.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_dict_clear(struct moheap *heap, moheap_ref_t dict);
+
+/**
+ * moheap_dict_update() - as moheap_dict_set() of each key of another dict
+ * @heap: the heap
+ * @dict: the dict
+ * @other: the other; may be @dict
+ *
+ * Return: as moheap_dict_set().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_dict_update(struct moheap *heap, moheap_ref_t dict, moheap_ref_t other);
+
+/**
+ * moheap_dict_copy() - make a dict with the same keys and values
+ * @heap: the heap
+ * @dict: the dict
+ * @copy: out: the copy; the caller has a reference to it
+ *
+ * Return: as moheap_dict_new().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_dict_copy(struct moheap *heap, moheap_ref_t dict, moheap_ref_t *copy);
+
+/**
+ * moheap_dict_next() - walk over a dict, in the order in which its keys came
+ * @heap: the heap
+ * @dict: the dict
+ * @cursor: where the walk is
+ * @key: out: the next key, borrowed
+ * @value: out: its value, borrowed; may be NULL
+ *
+ * Values may be changed meanwhile.
+ *
+ * Return: 1; 0: that was all; -EAGAIN: keys came or went since the walk began.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_dict_next(const struct moheap *heap, moheap_ref_t dict, struct moheap_cursor *cursor,
+		     moheap_ref_t *key, moheap_ref_t *value);
+
+/**
+ * moheap_dict_equal() - do two dicts have equal values for equal keys?
+ * @heap: the heap
+ * @a: a dict
+ * @b: a dict
+ *
+ * Return: 1 or 0; as moheap_equal().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_dict_equal(struct moheap *heap, moheap_ref_t a, moheap_ref_t b);
+
+/**
+ * moheap_dict_getsizeof() - what a dict takes, without what it refers to
+ * @heap: the heap
+ * @dict: the dict
+ *
+ * Return: bytes of the dict and its table, or a negative errno.
+ */
+MOHEAP_API
+long long moheap_dict_getsizeof(struct moheap *heap, moheap_ref_t dict);
+
+/* ---- Sets ---- */
+
+/**
+ * moheap_set_new() - make an empty set
+ * @heap: the heap
+ * @set: out: the set; the caller has a reference to it
+ *
+ * Return: as moheap_new().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_set_new(struct moheap *heap, moheap_ref_t *set);
+
+/**
+ * moheap_set_len() - how many keys a set has
+ * @heap: the heap
+ * @set: the set
+ *
+ * Return: how many.
+ */
+MOHEAP_API
+size_t moheap_set_len(const struct moheap *heap, moheap_ref_t set);
+
+/**
+ * moheap_set_add() - put a key in
+ * @heap: the heap
+ * @set: the set
+ * @key: the key
+ *
+ * Return: 1, 0: there is an equal one; -EINVAL, -ESTALE: @key is no object; as
+ * moheap_new_sized() where the set must grow.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_set_add(struct moheap *heap, moheap_ref_t set, moheap_ref_t key);
+
+/**
+ * moheap_set_contains() - does a set have a key?
+ * @heap: the heap
+ * @set: the set
+ * @key: the key
+ *
+ * Return: 1 or 0; as moheap_hash(), moheap_equal().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_set_contains(struct moheap *heap, moheap_ref_t set, moheap_ref_t key);
+
+/**
+ * moheap_set_remove() - take a key out
+ * @heap: the heap
+ * @set: the set
+ * @key: the key
+ *
+ * Return: 0, -ENOENT: no such key; as moheap_hash(), moheap_equal().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_set_remove(struct moheap *heap, moheap_ref_t set, moheap_ref_t key);
+
+/**
+ * moheap_set_pop() - take a key out, any
+ * @heap: the heap
+ * @set: the set
+ * @key: out: the key
+ *
+ * Return: 0, -ENOENT: the set is empty.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_set_pop(struct moheap *heap, moheap_ref_t set, moheap_ref_t *key);
+
+/**
+ * moheap_set_clear() - let go of all keys
+ * @heap: the heap
+ * @set: the set
+ *
+ * Return: 0 or a negative errno.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_set_clear(struct moheap *heap, moheap_ref_t set);
+
+/**
+ * moheap_set_update() - put all keys of another set in
+ * @heap: the heap
+ * @set: the set
+ * @other: the other; may be @set
+ *
+ * Return: 0; as moheap_set_add().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_set_update(struct moheap *heap, moheap_ref_t set, moheap_ref_t other);
+
+/**
+ * moheap_set_copy() - make a set with the same keys
+ * @heap: the heap
+ * @set: the set
+ * @copy: out: the copy; the caller has a reference to it
+ *
+ * Return: as moheap_set_new().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_set_copy(struct moheap *heap, moheap_ref_t set, moheap_ref_t *copy);
+
+/**
+ * moheap_set_intersection() - make a set of the keys that two sets share: Python's a & b
+ * @heap: the heap
+ * @a: a set; its keys are taken
+ * @b: a set
+ * @set: out: the set; the caller has a reference to it
+ *
+ * Return: as moheap_set_new(), moheap_set_add().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_set_intersection(struct moheap *heap, moheap_ref_t a, moheap_ref_t b,
+			    moheap_ref_t *set);
+
+/**
+ * moheap_set_difference() - make a set of the keys that only one set has: Python's a - b
+ * @heap: the heap
+ * @a: a set; its keys are taken
+ * @b: a set
+ * @set: out: the set; the caller has a reference to it
+ *
+ * Return: as moheap_set_new(), moheap_set_add().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_set_difference(struct moheap *heap, moheap_ref_t a, moheap_ref_t b,
+			  moheap_ref_t *set);
+
+/**
+ * moheap_set_issubset() - does a set have all keys of another?
+ * @heap: the heap
+ * @a: the other
+ * @b: the set
+ *
+ * Return: 1 or 0; as moheap_equal().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_set_issubset(struct moheap *heap, moheap_ref_t a, moheap_ref_t b);
+
+/**
+ * moheap_set_equal() - do two sets have equal keys?
+ * @heap: the heap
+ * @a: a set
+ * @b: a set
+ *
+ * Return: 1 or 0; as moheap_equal().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_set_equal(struct moheap *heap, moheap_ref_t a, moheap_ref_t b);
+
+/**
+ * moheap_set_next() - walk over a set
+ * @heap: the heap
+ * @set: the set
+ * @cursor: where the walk is
+ * @key: out: the next key, borrowed
+ *
+ * Return: 1; 0: that was all; -EAGAIN: keys came or went since the walk began.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_set_next(const struct moheap *heap, moheap_ref_t set, struct moheap_cursor *cursor,
+		    moheap_ref_t *key);
+
+/**
+ * moheap_set_getsizeof() - what a set takes, without what it refers to
+ * @heap: the heap
+ * @set: the set
+ *
+ * Return: bytes of the set and its table, or a negative errno.
+ */
+MOHEAP_API
+long long moheap_set_getsizeof(struct moheap *heap, moheap_ref_t set);
+
 #ifdef __cplusplus
 }
 #endif

@@ -158,4 +158,34 @@ static inline int mh_give(struct moheap *heap, int err, moheap_ref_t made, mohea
 	return err;
 }
 
+/* ---- table.c ---- */
+
+/**
+ * struct mh_key - a key that is looked for
+ * @ref: the object
+ * @hash: its hash
+ */
+struct mh_key {
+	moheap_ref_t ref;
+	__u64 hash;
+};
+
+int mh_key_init(struct moheap *heap, moheap_ref_t ref, struct mh_key *key);
+
+size_t mh_hashed_len(const struct moheap *heap, moheap_ref_t owner);
+long long mh_hashed_find(struct moheap *heap, moheap_ref_t owner, const struct mh_key *key);
+moheap_ref_t mh_hashed_ref(const struct moheap *heap, moheap_ref_t owner, __u32 entry,
+			   unsigned int which);
+int mh_hashed_reserve(struct moheap *heap, moheap_ref_t owner, unsigned int width, size_t n);
+int mh_hashed_add(struct moheap *heap, moheap_ref_t owner, unsigned int width,
+		  const struct mh_key *key, moheap_ref_t value);
+int mh_hashed_set_value(struct moheap *heap, moheap_ref_t owner, __u32 entry, moheap_ref_t value);
+int mh_hashed_delete(struct moheap *heap, moheap_ref_t owner, __u32 entry);
+long long mh_hashed_last(struct moheap *heap, moheap_ref_t owner);
+int mh_hashed_clear(struct moheap *heap, moheap_ref_t owner);
+int mh_hashed_next(const struct moheap *heap, moheap_ref_t owner, struct moheap_cursor *cursor);
+int mh_hashed_next_key(const struct moheap *heap, moheap_ref_t owner,
+		       struct moheap_cursor *cursor, struct mh_key *key);
+long long mh_hashed_getsizeof(struct moheap *heap, moheap_ref_t owner);
+
 #endif /* MOHEAP_CONTAINER_H */

@@ -130,7 +130,7 @@ static void kinds_are_known(void)
 {
 	struct moheap *heap = tap_heap(), *reader;
 	int node = tap_type(heap, "node", 8, 1), i;
-	moheap_ref_t refs[6];
+	moheap_ref_t refs[8];
 
 	refs[MOHEAP_KIND_OTHER] = tap_new(heap, node);
 	refs[MOHEAP_KIND_INT] = value_int(heap, 1);
@@ -138,9 +138,11 @@ static void kinds_are_known(void)
 	refs[MOHEAP_KIND_BYTES] = value_bytes(heap, "1");
 	err_is(moheap_tuple_new(heap, NULL, 0, &refs[MOHEAP_KIND_TUPLE]), 0);
 	err_is(moheap_list_new(heap, 5, &refs[MOHEAP_KIND_LIST]), 0);
+	err_is(moheap_dict_new(heap, &refs[MOHEAP_KIND_DICT]), 0);
+	err_is(moheap_set_new(heap, &refs[MOHEAP_KIND_SET]), 0);
 	err_is(moheap_flush(heap), 0);
 	err_is(moheap_join(moheap_fd(heap), MOHEAP_JOIN_READ_ONLY, &reader), 0);
-	for (i = 0; i < 6; i++) {
+	for (i = 0; i < 8; i++) {
 		is(moheap_kind(heap, refs[i]), i);
 		is(moheap_kind(reader, refs[i]), i);
 		is(moheap_type_of(reader, refs[i]), moheap_type_of(heap, refs[i]));
