@@ -1,0 +1,977 @@
+// SPDX-License-Identifier: MIT OR LGPL-2.1-only
+/*
+ * The same programs on CPython and on moheap: what containers have, and which objects live,
+ * after each step and after each collection.
+ *
+ * A program is a list of operations on registers, made at random. peer.py, beside this program,
+ * runs it on Python's objects and prints a line for each operation; here it is run on moheap's,
+ * and must give the same lines. What an operation does is said there; each has a function of
+ * the same name here. Neither side collects by itself, so that objects in cycles live until
+ * both collect.
+ *
+ *	MOHEAP_SEED=n	begin from there (every run prints its own)
+ *
+ * Skipped where there is no python3.11.
+ */
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <sys/wait.h>
+
+#include "values.h"
+
+#define REGISTERS	48	/* as in peer.py */
+#define BORN		4000
+#define LINE		20000
+
+/* Registers by what is mostly in them. Some may have anything. */
+static const struct {
+	char kind;
+	int first, n;
+} classes[] = {
+	{ 'L', 0, 6 }, { 'D', 6, 6 }, { 'S', 12, 4 }, { 'T', 16, 4 }, { 'N', 20, 6 },
+	{ 'k', 26, 14 }, { 'a', 40, 8 },
+};
+
+static struct moheap *heap;
+static int node_type, witness_type;
+static moheap_ref_t r[REGISTERS];
+static moheap_ref_t born[BORN];
+static int nborn;
+static int collected;	/* of them, in cycles */
+
+/* What the operation prints, where it prints more than a word. */
+static char text[LINE];
+static size_t text_len;
+
+static const char *const done = "ok", *const senseless = "x";
+
+/* ---- Registers ---- */
+
+/* The caller's reference becomes the register's. */
+static void put(int out, moheap_ref_t ref)
+{
+	moheap_ref_t old = r[out];
+
+	r[out] = ref;
+	err_is(moheap_decref(heap, old), 0);
+}
+
+static moheap_ref_t known(moheap_ref_t ref)
+{
+	ok(nborn < BORN);
+	born[nborn++] = ref;
+	return ref;
+}
+
+static bool is_a(int a, int kind)
+{
+	return r[a] && must(moheap_kind(heap, r[a])) == kind;
+}
+
+static bool is_node(int a)
+{
+	return r[a] && moheap_type_of(heap, r[a]) == node_type;
+}
+
+/* ---- What there is to see ---- */
+
+TAP_PRINTF(1, 2)
+static void say(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	text_len += vsnprintf(text + text_len, sizeof(text) - text_len, format, args);
+	va_end(args);
+	ok(text_len < sizeof(text));
+}
+
+static void describe(moheap_ref_t ref, int depth);
+
+static void describe_all(const char *begin, const moheap_ref_t *refs, size_t n, int depth,
+			 const char *end)
+{
+	size_t i;
+
+	say("%s", begin);
+	for (i = 0; i < n; i++) {
+		say("%s", i ? " " : "");
+		describe(refs[i], depth);
+	}
+	say("%s", end);
+}
+
+static void describe_bytes(moheap_ref_t ref)
+{
+	const char *data;
+	size_t len, i;
+
+	err_is(moheap_bytes_value(heap, ref, &data, &len), 0);
+	say("b");
+	for (i = 0; i < len; i++)
+		say("%02x", data[i]);
+}
+
+static void describe_born(moheap_ref_t ref)
+{
+	int i = nborn;
+
+	while (i-- && born[i] != ref)
+		;
+	ok(i >= 0);
+	say("#%d", i);
+}
+
+static void describe(moheap_ref_t ref, int depth)
+{
+	long long number;
+	double real;
+
+	switch (ref ? must(moheap_kind(heap, ref)) : -1) {
+	case -1:
+		say("-");
+		break;
+	case MOHEAP_KIND_INT:
+		err_is(moheap_int_value(heap, ref, &number), 0);
+		say("i%lld", number);
+		break;
+	case MOHEAP_KIND_FLOAT:
+		err_is(moheap_float_value(heap, ref, &real), 0);
+		say("f%d", (int)(real * 4));
+		break;
+	case MOHEAP_KIND_BYTES:
+		describe_bytes(ref);
+		break;
+	case MOHEAP_KIND_TUPLE:
+		if (depth == 2)
+			say("(...)");
+		else
+			describe_all("(", moheap_tuple_items(heap, ref),
+				     moheap_tuple_len(heap, ref), depth + 1, ")");
+		break;
+	default:
+		describe_born(ref);
+	}
+}
+
+static void show_dict(moheap_ref_t dict)
+{
+	struct moheap_cursor cursor = { 0 };
+	moheap_ref_t key, value;
+	int more;
+
+	say("{");
+	while ((more = moheap_dict_next(heap, dict, &cursor, &key, &value)) == 1) {
+		say("%s", text[text_len - 1] == '{' ? "" : " ");
+		describe(key, 0);
+		say(":");
+		describe(value, 0);
+	}
+	is(more, 0);
+	say("}");
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* A set has no order: sorted by what its keys look like. */
+static void show_set(moheap_ref_t set)
+{
+	size_t n = moheap_set_len(heap, set), i;
+	struct moheap_cursor cursor = { 0 };
+	char **keys = calloc(n + 1, sizeof(*keys));
+	moheap_ref_t key;
+
+	for (i = 0; i < n; i++) {
+		is(moheap_set_next(heap, set, &cursor, &key), 1);
+		text_len = 0;
+		describe(key, 0);
+		keys[i] = strdup(text);
+	}
+	is(moheap_set_next(heap, set, &cursor, &key), 0);
+	text_len = 0;
+	qsort(keys, n, sizeof(*keys), by_text);
+	say("{");
+	for (i = 0; i < n; i++) {
+		say("%s%s", i ? " " : "", keys[i]);
+		free(keys[i]);
+	}
+	say("}");
+	free(keys);
+}
+
+static void show_list(moheap_ref_t list)
+{
+	size_t n = moheap_list_len(heap, list);
+	moheap_ref_t *items = calloc(n + 1, sizeof(*items));
+
+	err_is(moheap_list_read(heap, list, 0, n, items), 0);
+	describe_all("[", items, n, 0, "]");
+	free(items);
+}
+
+static const char *show(const int *a)
+{
+	moheap_ref_t slots[2];
+
+	if (is_a(a[0], MOHEAP_KIND_LIST)) {
+		show_list(r[a[0]]);
+	} else if (is_a(a[0], MOHEAP_KIND_DICT)) {
+		show_dict(r[a[0]]);
+	} else if (is_a(a[0], MOHEAP_KIND_SET)) {
+		show_set(r[a[0]]);
+	} else if (is_node(a[0])) {
+		err_is(moheap_read(heap, r[a[0]], 0, 2, slots), 0);
+		describe_all("<", slots, 2, 0, ">");
+	} else {
+		describe(r[a[0]], 0);
+	}
+	return text;
+}
+
+/* ---- New objects ---- */
+
+static const char *new_list(const int *a)
+{
+	moheap_ref_t list;
+
+	err_is(moheap_list_new(heap, 0, &list), 0);
+	put(a[0], known(list));
+	return done;
+}
+
+static const char *new_plain_list(const int *a)
+{
+	moheap_ref_t list;
+
+	err_is(moheap_list_new_plain(heap, 0, &list), 0);
+	put(a[0], known(list));
+	return done;
+}
+
+static const char *new_dict(const int *a)
+{
+	moheap_ref_t dict;
+
+	err_is(moheap_dict_new(heap, &dict), 0);
+	put(a[0], known(dict));
+	return done;
+}
+
+static const char *new_set(const int *a)
+{
+	moheap_ref_t set;
+
+	err_is(moheap_set_new(heap, &set), 0);
+	put(a[0], known(set));
+	return done;
+}
+
+static const char *new_node(const int *a)
+{
+	put(a[0], known(tap_new(heap, node_type)));
+	return done;
+}
+
+static const char *new_tuple(const int *a)
+{
+	moheap_ref_t items[3] = { tap_new(heap, witness_type), r[a[1]], r[a[2]] }, tuple;
+
+	err_is(moheap_tuple_new(heap, items, a[3] % 3 + 1, &tuple), 0);
+	moheap_decref(heap, known(items[0]));
+	put(a[0], tuple);
+	return done;
+}
+
+static const char *new_pair(const int *a)
+{
+	moheap_ref_t items[2] = { r[a[1]], r[a[2]] }, tuple;
+
+	err_is(moheap_tuple_new(heap, items, 2, &tuple), 0);
+	put(a[0], tuple);
+	return done;
+}
+
+static const char *new_int(const int *a)
+{
+	put(a[0], value_int(heap, a[1]));
+	return done;
+}
+
+static const char *new_float(const int *a)
+{
+	moheap_ref_t box;
+
+	err_is(moheap_float_new(heap, a[1] / 4.0, &box), 0);
+	put(a[0], box);
+	return done;
+}
+
+static const char *new_bytes(const int *a)
+{
+	char string[64] = "", number[16];
+	int i;
+
+	snprintf(number, sizeof(number), "%d", a[1]);
+	for (i = 0; i < a[1] % 5; i++)
+		strcat(string, number);
+	put(a[0], value_bytes(heap, string));
+	return done;
+}
+
+/* ---- Registers, nodes, tuples ---- */
+
+static const char *drop(const int *a)
+{
+	put(a[0], 0);
+	return done;
+}
+
+static const char *move(const int *a)
+{
+	if (r[a[1]])
+		err_is(moheap_incref(heap, r[a[1]]), 0);
+	put(a[0], r[a[1]]);
+	return done;
+}
+
+static const char *equal(const int *a)
+{
+	say("%d", must(moheap_equal(heap, r[a[0]], r[a[1]])));
+	return text;
+}
+
+static const char *node_set(const int *a)
+{
+	if (!is_node(a[0]))
+		return senseless;
+	err_is(moheap_store(heap, r[a[0]], a[1] % 2, r[a[2]]), 0);
+	return done;
+}
+
+static const char *node_get(const int *a)
+{
+	moheap_ref_t got;
+
+	if (!is_node(a[0]))
+		return senseless;
+	err_is(moheap_load(heap, r[a[0]], a[1] % 2, &got), 0);
+	put(a[2], got);
+	return done;
+}
+
+static const char *tuple_get(const int *a)
+{
+	moheap_ref_t got;
+	size_t n;
+
+	if (!is_a(a[0], MOHEAP_KIND_TUPLE))
+		return senseless;
+	n = moheap_tuple_len(heap, r[a[0]]);
+	if (n < 2)
+		return senseless;
+	err_is(moheap_tuple_get(heap, r[a[0]], 1 + a[1] % (n - 1), &got), 0);
+	put(a[2], got);
+	return done;
+}
+
+/* ---- Lists ---- */
+
+/* The length of a list, or -1. */
+static long list_len(int a)
+{
+	return is_a(a, MOHEAP_KIND_LIST) ? (long)moheap_list_len(heap, r[a]) : -1;
+}
+
+static const char *list_append(const int *a)
+{
+	if (list_len(a[0]) < 0)
+		return senseless;
+	err_is(moheap_list_append(heap, r[a[0]], r[a[1]]), 0);
+	return done;
+}
+
+static const char *list_insert(const int *a)
+{
+	long n = list_len(a[0]);
+
+	if (n < 0)
+		return senseless;
+	err_is(moheap_list_insert(heap, r[a[0]], a[1] % (n + 1), r[a[2]]), 0);
+	return done;
+}
+
+static const char *list_set(const int *a)
+{
+	long n = list_len(a[0]);
+
+	if (n <= 0)
+		return senseless;
+	err_is(moheap_list_set(heap, r[a[0]], a[1] % n, r[a[2]]), 0);
+	return done;
+}
+
+static const char *list_get(const int *a)
+{
+	long n = list_len(a[0]);
+	moheap_ref_t got;
+
+	if (n <= 0)
+		return senseless;
+	err_is(moheap_list_get(heap, r[a[0]], a[1] % n, &got), 0);
+	put(a[2], got);
+	return done;
+}
+
+static const char *list_pop(const int *a)
+{
+	long n = list_len(a[0]);
+	moheap_ref_t got;
+
+	if (n <= 0)
+		return senseless;
+	err_is(moheap_list_pop_at(heap, r[a[0]], a[1] % n, &got), 0);
+	put(a[2], got);
+	return done;
+}
+
+static const char *list_delete(const int *a)
+{
+	long n = list_len(a[0]), index;
+
+	if (n < 0)
+		return senseless;
+	index = a[1] % (n + 1);
+	err_is(moheap_list_delete(heap, r[a[0]], index, a[2] % (n - index + 1)), 0);
+	return done;
+}
+
+static const char *list_clear(const int *a)
+{
+	if (list_len(a[0]) < 0)
+		return senseless;
+	err_is(moheap_list_clear(heap, r[a[0]]), 0);
+	return done;
+}
+
+static const char *list_index(const int *a)
+{
+	long long index;
+
+	if (list_len(a[0]) < 0)
+		return senseless;
+	index = moheap_list_index(heap, r[a[0]], r[a[1]], 0);
+	if (index == -ENOENT)
+		return senseless;
+	say("%lld", index);
+	return text;
+}
+
+static const char *list_remove(const int *a)
+{
+	int err;
+
+	if (list_len(a[0]) < 0)
+		return senseless;
+	err = moheap_list_remove(heap, r[a[0]], r[a[1]]);
+	if (err == -ENOENT)
+		return senseless;
+	err_is(err, 0);
+	return done;
+}
+
+static const char *list_extend(const int *a)
+{
+	long n = list_len(a[0]), more = list_len(a[1]);
+
+	if (n < 0 || more < 0 || n + more > 300)
+		return senseless;
+	err_is(moheap_list_extend(heap, r[a[0]], r[a[1]]), 0);
+	return done;
+}
+
+static const char *list_concat(const int *a)
+{
+	moheap_ref_t list;
+
+	if (list_len(a[0]) < 0 || list_len(a[1]) < 0)
+		return senseless;
+	err_is(moheap_list_concat(heap, r[a[0]], r[a[1]], &list), 0);
+	put(a[2], known(list));
+	return done;
+}
+
+static const char *list_slice(const int *a)
+{
+	long n = list_len(a[0]), index;
+	moheap_ref_t list;
+
+	if (n < 0)
+		return senseless;
+	index = a[1] % (n + 1);
+	err_is(moheap_list_slice(heap, r[a[0]], index, a[2] % (n - index + 1), &list), 0);
+	put(a[3], known(list));
+	return done;
+}
+
+/* ---- Dicts ---- */
+
+static bool dict_and_key(const int *a)
+{
+	return is_a(a[0], MOHEAP_KIND_DICT) && r[a[1]];
+}
+
+static const char *dict_set(const int *a)
+{
+	if (!dict_and_key(a))
+		return senseless;
+	err_is(moheap_dict_set(heap, r[a[0]], r[a[1]], r[a[2]]), 0);
+	return done;
+}
+
+static const char *dict_get(const int *a)
+{
+	moheap_ref_t got;
+	int err;
+
+	if (!dict_and_key(a))
+		return senseless;
+	err = moheap_dict_get(heap, r[a[0]], r[a[1]], &got);
+	if (err == -ENOENT)
+		return senseless;
+	err_is(err, 0);
+	put(a[2], got);
+	return done;
+}
+
+static const char *dict_pop(const int *a)
+{
+	moheap_ref_t got;
+	int err;
+
+	if (!dict_and_key(a))
+		return senseless;
+	err = moheap_dict_pop(heap, r[a[0]], r[a[1]], &got);
+	if (err == -ENOENT)
+		return senseless;
+	err_is(err, 0);
+	put(a[2], got);
+	return done;
+}
+
+static const char *dict_popitem(const int *a)
+{
+	moheap_ref_t key, value;
+	int err;
+
+	if (!is_a(a[0], MOHEAP_KIND_DICT))
+		return senseless;
+	err = moheap_dict_popitem(heap, r[a[0]], &key, &value);
+	if (err == -ENOENT)
+		return senseless;
+	err_is(err, 0);
+	put(a[1], key);
+	put(a[2], value);
+	return done;
+}
+
+static const char *dict_setdefault(const int *a)
+{
+	moheap_ref_t got;
+
+	if (!dict_and_key(a))
+		return senseless;
+	err_is(moheap_dict_setdefault(heap, r[a[0]], r[a[1]], r[a[2]], &got), 0);
+	put(a[3], got);
+	return done;
+}
+
+static const char *dict_update(const int *a)
+{
+	if (!is_a(a[0], MOHEAP_KIND_DICT) || !is_a(a[1], MOHEAP_KIND_DICT))
+		return senseless;
+	err_is(moheap_dict_update(heap, r[a[0]], r[a[1]]), 0);
+	return done;
+}
+
+static const char *dict_copy(const int *a)
+{
+	moheap_ref_t dict;
+
+	if (!is_a(a[0], MOHEAP_KIND_DICT))
+		return senseless;
+	err_is(moheap_dict_copy(heap, r[a[0]], &dict), 0);
+	put(a[1], known(dict));
+	return done;
+}
+
+static const char *dict_clear(const int *a)
+{
+	if (!is_a(a[0], MOHEAP_KIND_DICT))
+		return senseless;
+	err_is(moheap_dict_clear(heap, r[a[0]]), 0);
+	return done;
+}
+
+/* ---- Sets ---- */
+
+static bool two_sets(const int *a)
+{
+	return is_a(a[0], MOHEAP_KIND_SET) && is_a(a[1], MOHEAP_KIND_SET);
+}
+
+static const char *set_add(const int *a)
+{
+	if (!is_a(a[0], MOHEAP_KIND_SET) || !r[a[1]])
+		return senseless;
+	must(moheap_set_add(heap, r[a[0]], r[a[1]]));
+	return done;
+}
+
+static const char *set_remove(const int *a)
+{
+	int err;
+
+	if (!is_a(a[0], MOHEAP_KIND_SET) || !r[a[1]])
+		return senseless;
+	err = moheap_set_remove(heap, r[a[0]], r[a[1]]);
+	if (err == -ENOENT)
+		return senseless;
+	err_is(err, 0);
+	return done;
+}
+
+static const char *set_update(const int *a)
+{
+	if (!two_sets(a))
+		return senseless;
+	err_is(moheap_set_update(heap, r[a[0]], r[a[1]]), 0);
+	return done;
+}
+
+static const char *set_difference(const int *a)
+{
+	moheap_ref_t set;
+
+	if (!two_sets(a))
+		return senseless;
+	err_is(moheap_set_difference(heap, r[a[0]], r[a[1]], &set), 0);
+	put(a[2], known(set));
+	return done;
+}
+
+static const char *set_issubset(const int *a)
+{
+	if (!two_sets(a))
+		return senseless;
+	say("%d", must(moheap_set_issubset(heap, r[a[0]], r[a[1]])));
+	return text;
+}
+
+static const char *set_copy(const int *a)
+{
+	moheap_ref_t set;
+
+	if (!is_a(a[0], MOHEAP_KIND_SET))
+		return senseless;
+	err_is(moheap_set_copy(heap, r[a[0]], &set), 0);
+	put(a[1], known(set));
+	return done;
+}
+
+static const char *set_clear(const int *a)
+{
+	if (!is_a(a[0], MOHEAP_KIND_SET))
+		return senseless;
+	err_is(moheap_set_clear(heap, r[a[0]]), 0);
+	return done;
+}
+
+/* ---- Who lives ---- */
+
+static bool lives(moheap_ref_t ref)
+{
+	struct moheap_object object = { .size = sizeof(object), .ref = ref };
+	int err = moheap_inspect(heap, &object);
+
+	if (err != -ESTALE)
+		err_is(err, 0);
+	return !err;
+}
+
+/* How many of those that are asked for. */
+static int alive_say(void)
+{
+	int i, n = 0;
+
+	tap_objects(heap);
+	text_len = 0;
+	text[0] = 0;
+	for (i = 0; i < nborn; i++)
+		if (lives(born[i]))
+			say("%s%d", n++ ? " " : "", i);
+	return n;
+}
+
+static const char *alive(const int *a)
+{
+	(void)a;
+	alive_say();
+	return text;
+}
+
+static const char *collect(const int *a)
+{
+	int n = alive_say();
+
+	(void)a;
+	err_is(moheap_collect(heap, MOHEAP_COLLECT_FULL, NULL), 0);
+	collected += n - alive_say();
+	return text;
+}
+
+static const char *drop_all(const int *a)
+{
+	int i;
+
+	for (i = 0; i < REGISTERS; i++)
+		put(i, 0);
+	return alive(a);
+}
+
+/* ---- Programs ---- */
+
+/*
+ * What the arguments are: a register of a class (see above), any register (v), a number (i).
+ * How often the operation comes, in a thousand.
+ */
+static const struct operation {
+	const char *name;
+	const char *args;
+	const char *(*run)(const int *args);
+	int often;
+} operations[] = {
+	{ "new_list", "L", new_list, 25 },
+	{ "new_plain_list", "L", new_plain_list, 10 },
+	{ "new_dict", "D", new_dict, 25 },
+	{ "new_set", "S", new_set, 15 },
+	{ "new_node", "N", new_node, 25 },
+	{ "new_tuple", "Tvvi", new_tuple, 25 },
+	{ "new_pair", "kkk", new_pair, 15 },
+	{ "new_int", "ki", new_int, 30 },
+	{ "new_float", "ki", new_float, 30 },
+	{ "new_bytes", "ki", new_bytes, 30 },
+	{ "drop", "v", drop, 60 },
+	{ "move", "av", move, 20 },
+	{ "equal", "vv", equal, 10 },
+	{ "show", "v", show, 60 },
+	{ "node_set", "Niv", node_set, 30 },
+	{ "node_get", "Nia", node_get, 10 },
+	{ "tuple_get", "Tia", tuple_get, 10 },
+	{ "list_append", "Lv", list_append, 60 },
+	{ "list_insert", "Liv", list_insert, 20 },
+	{ "list_set", "Liv", list_set, 20 },
+	{ "list_get", "Lia", list_get, 20 },
+	{ "list_pop", "Lia", list_pop, 20 },
+	{ "list_delete", "Lii", list_delete, 10 },
+	{ "list_clear", "L", list_clear, 5 },
+	{ "list_index", "Lv", list_index, 10 },
+	{ "list_remove", "Lk", list_remove, 10 },
+	{ "list_extend", "LL", list_extend, 10 },
+	{ "list_concat", "LLL", list_concat, 10 },
+	{ "list_slice", "LiiL", list_slice, 10 },
+	{ "dict_set", "Dvv", dict_set, 80 },
+	{ "dict_get", "Dka", dict_get, 20 },
+	{ "dict_pop", "Dka", dict_pop, 30 },
+	{ "dict_popitem", "Daa", dict_popitem, 10 },
+	{ "dict_setdefault", "Dkva", dict_setdefault, 15 },
+	{ "dict_update", "DD", dict_update, 10 },
+	{ "dict_copy", "DD", dict_copy, 10 },
+	{ "dict_clear", "D", dict_clear, 5 },
+	{ "set_add", "Sv", set_add, 50 },
+	{ "set_remove", "Sk", set_remove, 15 },
+	{ "set_update", "SS", set_update, 10 },
+	{ "set_difference", "SSS", set_difference, 10 },
+	{ "set_issubset", "SS", set_issubset, 10 },
+	{ "set_copy", "SS", set_copy, 10 },
+	{ "set_clear", "S", set_clear, 5 },
+	{ "alive", "", alive, 40 },
+	{ "collect", "", collect, 15 },
+	/* Comes at the end. */
+	{ "drop_all", "", drop_all, 0 },
+};
+
+struct line {
+	const struct operation *operation;
+	int args[4];
+};
+
+static int any_arg(char kind)
+{
+	unsigned int i;
+
+	if (kind == 'i')
+		return rand() % 40;
+	if (kind == 'v')
+		return rand() % REGISTERS;
+	/* One in ten where such a thing is not to be expected. */
+	if (rand() % 10 == 0)
+		kind = 'a';
+	for (i = 0; classes[i].kind != kind; i++)
+		;
+	return classes[i].first + rand() % classes[i].n;
+}
+
+static const struct operation *any_operation(void)
+{
+	int choice = rand() % 1000, i;
+
+	for (i = 0; choice >= operations[i].often; i = (i + 1) % TAP_COUNT(operations))
+		choice -= operations[i].often;
+	return &operations[i];
+}
+
+static const struct operation *operation_named(const char *name)
+{
+	int i = 0;
+
+	while (strcmp(operations[i].name, name))
+		i++;
+	return &operations[i];
+}
+
+static void program_make(struct line *program, int n)
+{
+	unsigned int j;
+	int i;
+
+	for (i = 0; i < n; i++) {
+		program[i].operation = any_operation();
+		for (j = 0; program[i].operation->args[j]; j++)
+			program[i].args[j] = any_arg(program[i].operation->args[j]);
+	}
+	program[n - 2].operation = operation_named("drop_all");
+	program[n - 1].operation = operation_named("collect");
+}
+
+static void line_print(const struct line *line, FILE *file)
+{
+	unsigned int j;
+
+	fprintf(file, "%s", line->operation->name);
+	for (j = 0; line->operation->args[j]; j++)
+		fprintf(file, " %d", line->args[j]);
+	fprintf(file, "\n");
+}
+
+/* ---- The peer ---- */
+
+/* peer.py lies beside this program. */
+static const char *peer_path(void)
+{
+	static char path[4096];
+	char self[2048] = "";
+
+	ok(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
+	*strrchr(self, '/') = 0;
+	snprintf(path, sizeof(path), "%s/peer.py", self);
+	return path;
+}
+
+/* Neither site packages (-S) nor the environment (-E) have a say in it. */
+static FILE *peer_start(const char *program, pid_t *child)
+{
+	union {
+		const char *given[5];
+		char *taken[5];
+	} argv = { .given = { "python3.11", "-SE", peer_path(), program, NULL } };
+	posix_spawn_file_actions_t actions;
+	int ends[2], err;
+
+	is(pipe2(ends, O_CLOEXEC), 0);
+	is(posix_spawn_file_actions_init(&actions), 0);
+	is(posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO), 0);
+	err = posix_spawnp(child, "python3.11", &actions, NULL, argv.taken, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	close(ends[1]);
+	if (err == ENOENT)
+		tap_skip("no python3.11");
+	is(err, 0);
+	return fdopen(ends[0], "r");
+}
+
+static void heap_set(void)
+{
+	struct moheap_tune off = { .size = sizeof(off), .set = MOHEAP_TUNE_ENABLED };
+
+	heap = tap_heap();
+	err_is(moheap_tune(heap, &off), 0);
+	node_type = tap_type(heap, "node", 8, 2);
+	witness_type = tap_type(heap, "witness", 8, 0);
+}
+
+/* One line here, and the same as the peer said. */
+static void line_run(const struct line *line, int number, FILE *peer)
+{
+	static char want[LINE];
+	const char *got;
+	size_t n;
+
+	text_len = 0;
+	text[0] = 0;
+	got = line->operation->run(line->args);
+	if (!fgets(want, sizeof(want), peer))
+		tap_fail(__FILE__, __LINE__, "the peer ended before line %d", number);
+	n = strcspn(want, "\n");
+	want[n] = 0;
+	if (strcmp(got, want)) {
+		tap_note("line %d:", number);
+		printf("# ");
+		line_print(line, stdout);
+		tap_note("CPython: %s", want);
+		tap_note("moheap:  %s", got);
+		tap_fail(__FILE__, __LINE__, "they differ");
+	}
+}
+
+static void programs(void)
+{
+	static const char path[] = "/tmp/moheap-program";
+	int n = tap_scaled(10000), i;
+	struct line *program;
+	FILE *file, *peer;
+	int status;
+	pid_t child;
+
+	values_seed();
+	program = calloc(n + 2, sizeof(*program));
+	program_make(program, n + 2);
+	file = fopen(path, "w");
+	ok(file);
+	for (i = 0; i < n + 2; i++)
+		line_print(&program[i], file);
+	fclose(file);
+	peer = peer_start(path, &child);
+	heap_set();
+	for (i = 0; i < n + 2; i++)
+		line_run(&program[i], i + 1, peer);
+	is(waitpid(child, &status, 0), child);
+	is(status, 0);
+	tap_note("%d operations, %d objects asked for, %d collected", n, nborn, collected);
+	ok(collected > 0 || n < 5000);
+	/* Not only those that were asked for. */
+	is(tap_objects(heap), 0);
+	unlink(path);
+}
+
+static const struct tap_case cases[] = {
+	{ "programs do on moheap as on CPython", programs, 300 },
+};
+
+int main(int argc, char **argv)
+{
+	return tap_main(argc, argv, cases, TAP_COUNT(cases));
+}
