@@ -37,7 +37,7 @@ help:
 	@echo '  modules          moheap.ko for the kernel of KDIR'
 	@echo '  modules_install  ... below INSTALL_MOD_PATH'
 	@echo '  userlib          libmoheap, its tests and examples'
-	@echo '  install          libmoheap, below DESTDIR and PREFIX'
+	@echo '  install          libmoheap and its manual pages, below DESTDIR and PREFIX'
 	@echo '  clean            remove what was built from this tree'
 	@echo
 	@echo 'Variables:'
