@@ -157,9 +157,12 @@ __u64 tap_objects(struct moheap *heap)
 	for (;;) {
 		err_is(moheap_stat(heap, &stat), 0);
 		if (!stat.pending)
-			return stat.objects;
+			break;
 		nanosleep(&moment, NULL);
 	}
+	/* They may have been counted before the last of the dead was done with. */
+	err_is(moheap_stat(heap, &stat), 0);
+	return stat.objects;
 }
 
 /* For what others give up: clients that were killed, the collector's thread. */
