@@ -826,7 +826,7 @@ static u64 mh_inlined(const struct moheap_op *ops, u32 n)
 	u64 inlined = 0;
 	u32 i;
 
-	BUILD_BUG_ON(MH_CHUNK > BITS_PER_TYPE(inlined));
+	BUILD_BUG_ON(BITS_PER_TYPE(inlined) < MH_CHUNK);
 
 	for (i = 0; i < n; i++)
 		if (ops[i].code == MOHEAP_OP_ALLOC && !ops[i].ref)
