@@ -563,24 +563,45 @@ u64 ku_held(struct mh_client *client)
 	return held;
 }
 
-struct moheap_stat ku_stat(struct ku *ku)
+/* For ku_stat(). */
+const struct moheap_stat *ku_stat_now(struct ku *ku)
 {
-	struct moheap_stat stat = { };
-
-	moheap_stat(ku->client, &stat);
-	return stat;
+	moheap_stat(ku->client, &ku->stat);
+	return &ku->stat;
 }
 
 u64 ku_objects(struct ku *ku)
 {
-	return ku_stat(ku).objects;
+	struct moheap_stat stat = { };
+
+	moheap_stat(ku->client, &stat);
+	return stat.objects;
 }
 
 u64 ku_bytes(struct ku *ku)
 {
-	struct moheap_stat stat = ku_stat(ku);
+	struct moheap_stat stat = { };
 
+	moheap_stat(ku->client, &stat);
 	return stat.kernel_bytes + stat.arena_bytes;
+}
+
+/* ---- Events ---- */
+
+/* The next event of a client; there must be one. */
+struct moheap_event ku_event(struct ku *ku, struct mh_client *client)
+{
+	struct moheap_event event = { };
+
+	KUNIT_EXPECT_EQ(ku->test, moheap_read(client, &event, 1), 1);
+	return event;
+}
+
+void ku_no_event(struct ku *ku, struct mh_client *client)
+{
+	struct moheap_event event;
+
+	KUNIT_EXPECT_EQ(ku->test, moheap_read(client, &event, 1), 0);
 }
 
 /* ---- The collector ---- */

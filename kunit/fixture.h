@@ -59,6 +59,7 @@ struct ku_task {
  * @clients: all clients, to be closed at the end; NULL where there is none
  * @type: type ids
  * @tasks: threads to be stopped before the clients are closed
+ * @stat: for ku_stat()
  * @unchecked: the case left the heap in a state that is not to be checked
  */
 struct ku {
@@ -68,6 +69,7 @@ struct ku {
 	struct mh_client *clients[KU_CLIENTS];
 	int type[KU_TYPES];
 	struct list_head tasks;
+	struct moheap_stat stat;
 	bool unchecked;
 };
 
@@ -142,9 +144,17 @@ u32 ku_count(struct ku *ku, u64 ref);
 bool ku_bit(struct ku *ku, u64 ref, enum mh_map map);
 void ku_add_count(struct ku *ku, u64 ref, s64 n);
 u64 ku_held(struct mh_client *client);
-struct moheap_stat ku_stat(struct ku *ku);
+const struct moheap_stat *ku_stat_now(struct ku *ku);
 u64 ku_objects(struct ku *ku);
 u64 ku_bytes(struct ku *ku);
+
+/* The figures of now; for the thread of the case, and up to its next look at them. */
+#define ku_stat(ku)	(*ku_stat_now(ku))
+
+/* ---- Events ---- */
+
+struct moheap_event ku_event(struct ku *ku, struct mh_client *client);
+void ku_no_event(struct ku *ku, struct mh_client *client);
 
 /* ---- The collector ---- */
 
@@ -182,6 +192,7 @@ extern struct kunit_suite ku_gen_suite;
 extern struct kunit_suite ku_reap_suite;
 extern struct kunit_suite ku_death_suite;
 extern struct kunit_suite ku_shapes_suite;
+extern struct kunit_suite ku_event_suite;
 extern struct kunit_suite ku_oracle_suite;
 extern struct kunit_suite ku_oracle_live_suite;
 extern struct kunit_suite ku_parallel_suite;

@@ -143,6 +143,33 @@ void moheap_stat(struct mh_client *client, struct moheap_stat *stat)
 EXPORT_SYMBOL_GPL(moheap_stat);
 
 /**
+ * moheap_listen() - which events of the heap a client is to get
+ * @client: the client
+ * @events: MOHEAP_LISTEN_*
+ *
+ * Return: 0 or -EINVAL.
+ */
+int moheap_listen(struct mh_client *client, u32 events)
+{
+	return mh_events_listen(client, events);
+}
+EXPORT_SYMBOL_GPL(moheap_listen);
+
+/**
+ * moheap_read() - events that are there; waits for none
+ * @client: whose
+ * @events: out
+ * @n: room for so many
+ *
+ * Return: how many, 0 if there was none, or -EINTR.
+ */
+int moheap_read(struct mh_client *client, struct moheap_event *events, u32 n)
+{
+	return mh_events_read(client, (uintptr_t)events, n, false);
+}
+EXPORT_SYMBOL_GPL(moheap_read);
+
+/**
  * moheap_check() - are all invariants of a heap intact?
  * @client: a client of it
  *

@@ -24,6 +24,8 @@ int moheap_submit(struct mh_client *client, struct moheap_op *ops, u32 count, u3
 		  u32 *done);
 int moheap_collect(struct mh_client *client, u32 generation, u64 *unreachable);
 void moheap_stat(struct mh_client *client, struct moheap_stat *stat);
+int moheap_listen(struct mh_client *client, u32 events);
+int moheap_read(struct mh_client *client, struct moheap_event *events, u32 n);
 int moheap_check(struct mh_client *client);
 
 #endif /* MOHEAP_API_H */

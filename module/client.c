@@ -36,6 +36,7 @@ static struct mh_client *mh_client_new(struct mh_heap *heap, bool readonly)
 	mutex_init(&client->grow_lock);
 	spin_lock_init(&client->lock);
 	xa_init_flags(&client->holds, XA_FLAGS_ACCOUNT);
+	mh_events_init(client);
 	return client;
 }
 
@@ -702,6 +703,7 @@ void mh_client_destroy(struct mh_client *client)
 	/* Joining takes a client, so the last one stays the last. */
 	bool last = refcount_read(&heap->nclients) == 1;
 
+	mh_events_close(client);
 	while (mh_drop_pool(client, &id, last))
 		cond_resched();
 	mh_client_free(client);

@@ -419,10 +419,11 @@ static void mh_local_account(struct mh_local *l, u32 candidates, u64 escapes)
 /**
  * mh_local_pass() - one local pass
  * @heap: the heap; caller holds heap->collect_lock and not the gate
+ * @generation: 0, or 1 if it is one of as many as it takes
  *
  * Return: true if candidates are left.
  */
-static bool mh_local_pass(struct mh_heap *heap)
+static bool mh_local_pass(struct mh_heap *heap, u32 generation)
 {
 	struct mh_local l = { .heap = heap, .c = heap->collect, .budget = heap->tune.budget,
 			      .edges = heap->tune.budget * MH_EDGES };
@@ -433,6 +434,7 @@ static bool mh_local_pass(struct mh_heap *heap)
 	u64 since;
 
 	lockdep_assert_held(&heap->collect_lock);
+	mh_tell_begin(heap, generation);
 	mh_gate_exclusive(heap, &since);
 	while (mh_next_candidate(&l, &o)) {
 		candidates++;
@@ -445,6 +447,7 @@ static bool mh_local_pass(struct mh_heap *heap)
 	mh_local_account(&l, candidates, escapes);
 	l.c->stat.local_ns += ktime_get_ns() - since;
 	mh_gate_release(heap, since);
+	mh_tell_end(heap, generation, l.freed, 0);
 	return more;
 }
 
@@ -511,7 +514,7 @@ static bool mh_collector_step(struct mh_heap *heap)
 	}
 	if (local && (!trace || !c->passed)) {
 		c->passed = true;
-		mh_local_pass(heap);
+		mh_local_pass(heap, MOHEAP_COLLECT_LOCAL);
 		return true;
 	}
 	c->passed = false;
@@ -733,7 +736,7 @@ static bool mh_step_local(struct mh_heap *heap, u64 unused)
 {
 	if (atomic_read(&heap->ndead))
 		mh_timed_reap(heap);
-	return !mh_local_pass(heap) && !atomic_read(&heap->ndead);
+	return !mh_local_pass(heap, MOHEAP_COLLECT_LOCAL_ALL) && !atomic_read(&heap->ndead);
 }
 
 /*
@@ -745,7 +748,7 @@ static bool mh_step_trim(struct mh_heap *heap, u64 unused)
 	bool queued = !atomic_read(&heap->ncand) && mh_cand_queued(heap);
 
 	if (queued)
-		mh_local_pass(heap);
+		mh_local_pass(heap, MOHEAP_COLLECT_LOCAL);
 	return !mh_trim_step(heap) && !queued;
 }
 
@@ -767,7 +770,7 @@ static int mh_collect_once(struct mh_heap *heap)
 {
 	if (mutex_lock_interruptible(&heap->collect_lock))
 		return -EINTR;
-	mh_local_pass(heap);
+	mh_local_pass(heap, MOHEAP_COLLECT_LOCAL);
 	mutex_unlock(&heap->collect_lock);
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include <linux/miscdevice.h>
 #include <linux/mman.h>
 #include <linux/module.h>
+#include <linux/poll.h>
 #include <linux/seq_file.h>
 #include <linux/uaccess.h>
 
@@ -350,6 +351,14 @@ static long mh_ioctl_tune(struct file *file, struct mh_client *client, void __us
 	return err ? err : mh_put_struct(arg, &tune, sizeof(tune));
 }
 
+static long mh_ioctl_listen(struct file *file, struct mh_client *client, void __user *arg)
+{
+	struct moheap_listen listen;
+	int err = mh_get(&listen, sizeof(listen), arg);
+
+	return err ? err : mh_events_listen(client, listen.events);
+}
+
 static long mh_ioctl_check(struct file *file, struct mh_client *client, void __user *arg)
 {
 	if (arg)
@@ -382,6 +391,8 @@ static long mh_ioctl_bound(struct file *file, unsigned int cmd, void __user *arg
 		return mh_ioctl_stat(file, client, arg);
 	case MOHEAP_IOC_TUNE:
 		return mh_ioctl_tune(file, client, arg);
+	case MOHEAP_IOC_LISTEN:
+		return mh_ioctl_listen(file, client, arg);
 	default:
 		return mh_ioctl_check(file, client, arg);
 	}
@@ -401,6 +412,7 @@ static bool mh_ioctl_known(unsigned int cmd)
 	case MOHEAP_IOC_STAT:
 	case MOHEAP_IOC_TUNE:
 	case MOHEAP_IOC_CHECK:
+	case MOHEAP_IOC_LISTEN:
 		return true;
 	default:
 		return false;
@@ -418,6 +430,43 @@ static long mh_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	if (cmd == MOHEAP_IOC_JOIN)
 		return mh_ioctl_join(file, p);
 	return mh_ioctl_bound(file, cmd, p);
+}
+
+/* The most events of one read: what it returns is an int's worth of bytes. */
+#define MH_READ_EVENTS	(INT_MAX / sizeof(struct moheap_event))
+
+static ssize_t mh_read(struct file *file, char __user *to, size_t bytes, loff_t *pos)
+{
+	struct mh_client *client = mh_file_client(file);
+	size_t n = min(bytes / sizeof(struct moheap_event), MH_READ_EVENTS);
+	int ret;
+
+	if (!client)
+		return -ENOTCONN;
+	if (!n)
+		return -EINVAL;
+	for (;;) {
+		ret = mh_events_read(client, (uintptr_t)to, n, true);
+		if (ret > 0)
+			return ret * sizeof(struct moheap_event);
+		if (ret < 0)
+			return ret == -EINTR ? -ERESTARTSYS : ret;
+		if (file->f_flags & O_NONBLOCK)
+			return -EAGAIN;
+		ret = wait_event_interruptible(client->reader, !list_empty(&client->events));
+		if (ret)
+			return ret;
+	}
+}
+
+static __poll_t mh_poll(struct file *file, struct poll_table_struct *table)
+{
+	struct mh_client *client = mh_file_client(file);
+
+	if (!client)
+		return EPOLLERR;
+	poll_wait(file, &client->reader, table);
+	return list_empty(&client->events) ? 0 : EPOLLIN | EPOLLRDNORM;
 }
 
 static int mh_mmap(struct file *file, struct vm_area_struct *vma)
@@ -466,6 +515,8 @@ static const struct file_operations mh_fops = {
 	.owner = THIS_MODULE,
 	.open = mh_open,
 	.release = mh_release,
+	.read = mh_read,
+	.poll = mh_poll,
 	.unlocked_ioctl = mh_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = mh_mmap,

@@ -115,6 +115,8 @@ static void mh_heap_init(struct mh_heap *heap, u64 limit, u32 flags)
 	init_llist_head(&heap->grey);
 	init_llist_head(&heap->cand);
 	init_llist_head(&heap->trim);
+	spin_lock_init(&heap->event_lock);
+	INIT_LIST_HEAD(&heap->listeners);
 	atomic64_set(&heap->kernel_bytes, sizeof(*heap) + sizeof(struct mh_collect));
 }
 

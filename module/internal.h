@@ -8,6 +8,7 @@
  *	batch		ordered operations
  *	collect, trace	the collector: local passes, the thread; the concurrent trace
  *	check		the invariants of a heap, recounted
+ *	event		what clients are told
  *	client		holds
  *	object		the lifetime of one object
  *	pool		blocks and their headers
@@ -17,6 +18,7 @@
  *
  * Lock order, outermost first; each lock is described at the top of the file named:
  *
+ *	client->read_lock	event.c		one thread of a client reads events at a time
  *	heap->collect_lock	collect.c	who drives the collector
  *	client->grow_lock	client.c	one thread of a client grows at a time
  *	heap->lock		heap.c		types, bins, span allocation, list of clients
@@ -24,6 +26,7 @@
  *	client->lock		client.c	active pools of the client
  *	bin->lock		pool.c		pool states and lists of a bin
  *	heap->dead_lock		object.c	the list of dead objects left to the collector
+ *	heap->event_lock	event.c		events of all clients
  */
 #ifndef MOHEAP_INTERNAL_H
 #define MOHEAP_INTERNAL_H
@@ -428,6 +431,8 @@ enum mh_phase {
  * @napping: candidates wait for more of them there: not worth a wake-up until work is urgent
  * @tune: what drives it
  * @without: barriers that a test took out; set while no trace is under way
+ * @event_lock: see event.c
+ * @listeners: clients that are told of collections; under @event_lock
  */
 struct mh_heap {
 	u64 id;
@@ -471,6 +476,9 @@ struct mh_heap {
 #if IS_ENABLED(CONFIG_KUNIT)
 	unsigned long without;
 #endif
+
+	spinlock_t event_lock;		/* see event.c */
+	struct list_head listeners;
 };
 
 /*
@@ -654,6 +662,47 @@ struct mh_active {
 	struct mh_holds *holds;
 };
 
+enum mh_event_kind {
+	MH_EVENT_COLLECT,	/* part of a struct mh_told */
+};
+
+enum mh_event_state {
+	MH_EVENT_IDLE,		/* nothing to tell; on no list */
+	MH_EVENT_QUEUED,	/* on client->events */
+	MH_EVENT_READING,	/* in the hands of a reader */
+};
+
+/**
+ * struct mh_event - something a client is to be told; part of what it is about
+ * @list: see enum mh_event_state
+ * @kind: enum mh_event_kind
+ * @state: enum mh_event_state
+ */
+struct mh_event {
+	struct list_head list;
+	u8 kind;
+	u8 state;
+};
+
+/* Of client->told */
+enum { MH_TOLD_BEGIN, MH_TOLD_END, MH_TOLD };
+
+/**
+ * struct mh_told - collections that a client is yet to be told of
+ * @event: to tell them
+ * @generation: of the last
+ * @count: how many
+ * @collected: objects they freed
+ * @uncollectable: objects they kept
+ */
+struct mh_told {
+	struct mh_event event;
+	u32 generation;
+	u64 count;
+	u64 collected;
+	u64 uncollectable;
+};
+
 /**
  * struct mh_client - one open file on a heap
  * @heap: the heap
@@ -663,6 +712,11 @@ struct mh_active {
  * @active: the pool it allocates from, by bin id
  * @nactive: entries there
  * @holds: by pool id
+ * @events: what it is to be told, under heap->event_lock
+ * @told: collections among that, by MH_TOLD_*
+ * @listener: in heap->listeners
+ * @read_lock: see event.c
+ * @reader: who waits for an event
  */
 struct mh_client {
 	struct mh_heap *heap;
@@ -672,6 +726,12 @@ struct mh_client {
 	struct mh_active *active;
 	u32 nactive;
 	struct xarray holds;
+
+	struct list_head events;
+	struct mh_told told[MH_TOLD];
+	struct list_head listener;
+	struct mutex read_lock;	/* see event.c */
+	wait_queue_head_t reader;
 };
 
 struct mh_client *mh_client_create(struct mh_heap *heap, bool readonly);
@@ -715,6 +775,16 @@ bool mh_is_held(const struct mh_obj *o);
 void mh_holds_forget(struct mh_pool *pool);
 u64 mh_client_count_held(struct mh_client *client);
 
+/* ---- event.c ---- */
+
+void mh_events_init(struct mh_client *client);
+void mh_events_close(struct mh_client *client);
+int mh_events_listen(struct mh_client *client, u32 events);
+int mh_events_read(struct mh_client *client, u64 to, u32 n, bool user);
+void mh_event_queue(struct mh_client *client, struct mh_event *event);
+void mh_tell_begin(struct mh_heap *heap, u32 generation);
+void mh_tell_end(struct mh_heap *heap, u32 generation, u64 collected, u64 uncollectable);
+
 /* ---- collect.c, trace.c, check.c ---- */
 
 /**
@@ -733,6 +803,7 @@ u64 mh_client_count_held(struct mh_client *client);
  * @passed: the last step was a local pass: it is a trace's turn
  * @credit: visits that local passes may still spend
  * @allocated: objects ever made when the last trace ended
+ * @freed_trace: objects that traces had freed then
  * @live: objects alive then
  * @ended: when that was, in jiffies
  * @lasted: how long it took, in jiffies
@@ -759,6 +830,7 @@ struct mh_collect {
 	bool passed;
 	s64 credit;
 	u64 allocated;
+	u64 freed_trace;
 	u64 live;
 	unsigned long ended;
 	unsigned long lasted;

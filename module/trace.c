@@ -99,6 +99,7 @@ void mh_trace_begin(struct mh_heap *heap)
 	c->begun++;
 	c->started = ktime_get_ns();
 	trace_moheap_trace_begin(heap, c->begun);
+	mh_tell_begin(heap, MOHEAP_COLLECT_FULL);
 	mh_gate_exclusive(heap, &since);
 	mh_set_phase(heap, MH_CLEAR);
 	atomic_set(&heap->escaped, 0);
@@ -407,6 +408,8 @@ static void mh_trace_end(struct mh_heap *heap)
 	c->lasted = nsecs_to_jiffies(ns);
 	c->finished++;
 	c->stat.traces++;
+	mh_tell_end(heap, MOHEAP_COLLECT_FULL, sum.freed_trace - c->freed_trace, 0);
+	c->freed_trace = sum.freed_trace;
 	trace_moheap_trace_end(heap, c->finished, c->live, ns);
 }
 

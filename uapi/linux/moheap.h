@@ -7,7 +7,7 @@
  * the file is a *client*. What a client holds stays alive until it drops it or the last copy
  * of the file is closed, however that comes about. The payload of every object is mapped with
  * mmap(MAP_SHARED) on the file: the bytes of the object named by ref are at
- * base + (ref & 0xffffffff) * 16.
+ * base + (ref & 0xffffffff) * 16. What a client asked to be told of it gets with read (events).
  *
  * Rules for every structure here: members have fixed widths, the layout is the same for
  * 32-bit callers, members called "reserved" must be zero, unknown flags are refused, members
@@ -44,6 +44,7 @@
  * OBJECT         EINVAL, ESTALE   as for the operations below
  * COLLECT        EINVAL     no such generation
  *                EACCES     the client is read-only
+ * LISTEN         EINVAL     an event that nobody can listen to
  * TUNE           EACCES     the client is read-only and set is not zero
  *                ERANGE     a value outside its bounds
  * CHECK          EPERM      the heap was created without MOHEAP_CREATE_DEBUG
@@ -55,6 +56,12 @@
  * mmap           ENOTCONN   the file is bound to no heap
  *                EINVAL     the mapping is private or reaches past the arena
  *                EACCES     writable mapping of a read-only client, or an executable mapping
+ * read           ENOTCONN   the file is bound to no heap
+ *                EINVAL     room for less than one event
+ *                EAGAIN     no event is there, and the file is open with O_NONBLOCK
+ *                EINTR      a signal came before the first event
+ *                EFAULT     the buffer is no memory of the caller; no event is lost
+ * poll           POLLERR    the file is bound to no heap
  *
  * An operation of a batch leaves its errno in moheap_op.error:
  * any            EINVAL     no such operation or flag; a member it does not use is not zero; a
@@ -325,6 +332,65 @@ struct moheap_batch {
 	__u32 done;
 };
 
+/* ---- Events ---- */
+
+/**
+ * enum moheap_event_type - what an event tells
+ * @MOHEAP_EVENT_COLLECT_BEGIN: a collection begins. index: its generation
+ * @MOHEAP_EVENT_COLLECT_END: a collection has ended. index: its generation; collected,
+ *	uncollectable: what it found
+ */
+enum moheap_event_type {
+	MOHEAP_EVENT_COLLECT_BEGIN = 1,
+	MOHEAP_EVENT_COLLECT_END = 2,
+};
+
+/**
+ * struct moheap_event - what read gives: as many of these as are there, and fit
+ * @type: enum moheap_event_type
+ * @index: see there; else 0
+ * @ref: the object it is about; else 0
+ * @cookie: what the client gave with its request; else 0
+ * @count: how often it happened: 1, or more for collections
+ * @collected: objects found unreachable and freed; else 0
+ * @uncollectable: objects found unreachable and kept; else 0
+ * @reserved: 0
+ *
+ * Events come in the order in which things happened, and each is read once: where several
+ * threads read, each event goes to one of them. None is lost, however slow the reader is. The
+ * kernel keeps what it needs to tell of an event from the time that it was asked to; so
+ * collections that end before the reader has seen the last one are told of together: @count says
+ * how many, @index is the generation of the last, the other members are sums. Of those there is
+ * at most one event of each type waiting, and an end is the last of the two when no collection
+ * is under way.
+ *
+ * A read waits for the first event unless the file is open with O_NONBLOCK; poll says whether it
+ * would (POLLIN). Events belong to the client: processes that share its file share them, a clone
+ * has none, and those not read when it dies are gone.
+ */
+struct moheap_event {
+	__u32 type;
+	__u32 index;
+	__u64 ref;
+	__u64 cookie;
+	__u64 count;
+	__u64 collected;
+	__u64 uncollectable;
+	__u64 reserved[2];
+};
+
+#define MOHEAP_LISTEN_COLLECT	0x1	/* collections, of whatever generation */
+
+/**
+ * struct moheap_listen - MOHEAP_IOC_LISTEN: which events of the heap the client is to get
+ * @size: sizeof(struct moheap_listen)
+ * @events: MOHEAP_LISTEN_*; those not named it gets no longer. At first there is none
+ */
+struct moheap_listen {
+	__u32 size;
+	__u32 events;
+};
+
 /* ---- Objects, collection, statistics ---- */
 
 #define MOHEAP_OBJECT_HELD	0x1	/* by the asking client */
@@ -356,10 +422,14 @@ struct moheap_object {
 	__u64 slot_bytes;
 };
 
-/* Generations of a collection, as Python's gc.collect(generation) */
+/*
+ * Generations of a collection, as Python's gc.collect(generation). What the collector does by
+ * itself are local passes, of generation 0, and traces of the whole heap, of generation 2.
+ */
 #define MOHEAP_COLLECT_LOCAL	0	/* one local pass */
 #define MOHEAP_COLLECT_LOCAL_ALL 1	/* local passes until no candidate is left */
 #define MOHEAP_COLLECT_FULL	2	/* everything that is unreachable now */
+#define MOHEAP_GENERATIONS	3
 
 /**
  * struct moheap_collect - MOHEAP_IOC_COLLECT: collect now, and return when it is done
@@ -375,6 +445,18 @@ struct moheap_collect {
 	__u32 generation;
 	__u32 reserved;
 	__u64 unreachable;
+};
+
+/**
+ * struct moheap_generation - figures of the collections of one generation
+ * @collections: how many there were. Of generation 0 and 1: local passes; of 2: traces
+ * @collected: objects they found unreachable and freed
+ * @uncollectable: objects they found unreachable and kept
+ */
+struct moheap_generation {
+	__u64 collections;
+	__u64 collected;
+	__u64 uncollectable;
 };
 
 /**
@@ -408,6 +490,7 @@ struct moheap_collect {
  * @local_ns: time spent in local passes
  * @reap_ns: time the collector spent on dead objects left to it
  * @tracing: 1 while a trace is under way
+ * @generation: by generation of collections
  */
 struct moheap_stat {
 	__u32 size;
@@ -439,6 +522,7 @@ struct moheap_stat {
 	__u64 local_ns;
 	__u64 reap_ns;
 	__u64 tracing;
+	struct moheap_generation generation[MOHEAP_GENERATIONS];
 };
 
 /* Members of struct moheap_tune, for its @set */
@@ -488,5 +572,6 @@ struct moheap_tune {
 #define MOHEAP_IOC_STAT		_IOWR(MOHEAP_IOC_MAGIC, 0x08, struct moheap_stat)
 #define MOHEAP_IOC_TUNE		_IOWR(MOHEAP_IOC_MAGIC, 0x09, struct moheap_tune)
 #define MOHEAP_IOC_CHECK	_IO(MOHEAP_IOC_MAGIC, 0x0a)
+#define MOHEAP_IOC_LISTEN	_IOW(MOHEAP_IOC_MAGIC, 0x0b, struct moheap_listen)
 
 #endif /* _UAPI_LINUX_MOHEAP_H */

@@ -187,3 +187,17 @@ int raw_check(int fd)
 {
 	return raw_ioctl(fd, MOHEAP_IOC_CHECK, NULL);
 }
+
+int raw_listen(int fd, __u32 events)
+{
+	struct moheap_listen listen = { .size = sizeof(listen), .events = events };
+
+	return raw_ioctl(fd, MOHEAP_IOC_LISTEN, &listen);
+}
+
+int raw_read(int fd, void *to, size_t bytes)
+{
+	ssize_t n = read(fd, to, bytes);
+
+	return n < 0 ? -errno : (int)n;
+}

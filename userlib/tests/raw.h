@@ -30,5 +30,7 @@ int raw_object(int fd, moheap_ref_t ref, struct moheap_object *object);
 int raw_stat(int fd, struct moheap_stat *stat);
 __u64 raw_objects(int fd);
 int raw_check(int fd);
+int raw_listen(int fd, __u32 events);
+int raw_read(int fd, void *to, size_t bytes);	/* bytes, or an errno */
 
 #endif /* MOHEAP_TESTS_RAW_H */

@@ -144,6 +144,8 @@ static const struct call calls[] = {
 	{ "TUNE", MOHEAP_IOC_TUNE, sizeof(struct moheap_tune),
 	  .flags = MOHEAP_TUNE_BUDGET | MOHEAP_TUNE_THRESHOLD | MOHEAP_TUNE_GROWTH |
 		   MOHEAP_TUNE_IDLE | MOHEAP_TUNE_ENABLED },
+	{ "LISTEN", MOHEAP_IOC_LISTEN, sizeof(struct moheap_listen), .quiet = true,
+	  .flags = MOHEAP_LISTEN_COLLECT },
 };
 
 #define FLAGS_OF(p)		(((__u32 *)(p))[1])
@@ -231,7 +233,7 @@ static void no_ioctl_of_moheap(void)
 	unsigned int nr;
 
 	setup();
-	for (nr = 0x0b; nr < 256; nr++) {
+	for (nr = 0x0c; nr < 256; nr++) {
 		refused(fd, _IOWR(MOHEAP_IOC_MAGIC, nr, struct moheap_stat), buffer, -ENOTTY);
 		refused(fd, _IO(MOHEAP_IOC_MAGIC, nr), buffer, -ENOTTY);
 	}
@@ -377,7 +379,8 @@ static void unbound_files(void)
 	refused(file, MOHEAP_IOC_CHECK, NULL, -ENOTCONN);
 	ok(mmap(NULL, 4096, PROT_READ, MAP_SHARED, file, 0) == MAP_FAILED);
 	is(errno, ENOTCONN);
-	ok(read(file, buffer, 1) < 0);
+	err_is(raw_read(file, space, sizeof(space)), -ENOTCONN);
+	err_is(raw_read(file, space, 1), -ENOTCONN);
 	ok(write(file, buffer, 1) < 0);
 }
 

@@ -113,6 +113,9 @@ static void scene_set(struct scene *s)
 	fill.ref = s->array;
 	fill.a = s->small[2];
 	err_is(raw_op(s->fd, &fill), 0);
+	/* Two events. */
+	err_is(raw_listen(s->fd, MOHEAP_LISTEN_COLLECT), 0);
+	err_is(raw_collect(s->fd, MOHEAP_COLLECT_LOCAL), 0);
 	/* And garbage for the collector. */
 	err_is(raw_store(s->fd, s->small[10], 0, s->small[11]), 0);
 	err_is(raw_store(s->fd, s->small[11], 0, s->small[10]), 0);
@@ -333,6 +336,20 @@ static int call_renew(struct scene *s)
 	return err == -ESTALE ? 0 : err;
 }
 
+static int call_listen(struct scene *s)
+{
+	return raw_listen(s->other, MOHEAP_LISTEN_COLLECT);
+}
+
+/* Two events, however often it failed before. */
+static int call_events(struct scene *s)
+{
+	struct moheap_event events[4];
+	int ret = raw_read(s->fd, events, sizeof(events));
+
+	return ret == 2 * (int)sizeof(*events) ? 0 : ret;
+}
+
 struct call {
 	const char *name;
 	int (*run)(struct scene *s);
@@ -367,6 +384,8 @@ static const struct call calls[] = {
 	{ "COPY", call_copy },
 	{ "READ", call_read },
 	{ "RENEW", call_renew },
+	{ "LISTEN", call_listen },
+	{ "read", call_events },
 };
 
 static bool documented(const struct call *call, int err)

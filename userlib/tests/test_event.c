@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT OR LGPL-2.1-only
+/*
+ * Events, through plain reads: that a reader waits, is woken, and loses nothing.
+ */
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+
+#include "raw.h"
+
+/* Two events are there. */
+static int told_of_a_collection(void)
+{
+	int fd = raw_heap(0);
+
+	err_is(raw_listen(fd, MOHEAP_LISTEN_COLLECT), 0);
+	err_is(raw_collect(fd, MOHEAP_COLLECT_LOCAL), 0);
+	return fd;
+}
+
+static void nonblocking(int fd)
+{
+	ok(!fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK));
+}
+
+static short polled(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	ok(poll(&p, 1, 0) >= 0);
+	return p.revents;
+}
+
+static void reads(void)
+{
+	int fd = told_of_a_collection();
+	struct moheap_event events[3];
+
+	memset(events, 0xff, sizeof(events));
+	err_is(raw_read(fd, events, sizeof(events)), 2 * (int)sizeof(*events));
+	is(events[0].type, MOHEAP_EVENT_COLLECT_BEGIN);
+	is(events[0].count, 1);
+	is(events[1].type, MOHEAP_EVENT_COLLECT_END);
+	is(events[1].index, MOHEAP_COLLECT_LOCAL);
+	is(events[1].collected, 0);
+	is(events[1].reserved[0], 0);
+	is(events[1].reserved[1], 0);
+	is(events[2].type, ~0U);
+	nonblocking(fd);
+	err_is(raw_read(fd, events, sizeof(events)), -EAGAIN);
+	is(write(fd, events, sizeof(events)), -1);
+	/* No more than fits, and nothing less than an event. */
+	err_is(raw_collect(fd, MOHEAP_COLLECT_LOCAL), 0);
+	err_is(raw_read(fd, events, 0), -EINVAL);
+	err_is(raw_read(fd, events, sizeof(*events) - 1), -EINVAL);
+	err_is(raw_read(fd, events, 2 * sizeof(*events) - 1), sizeof(*events));
+	is(events[0].type, MOHEAP_EVENT_COLLECT_BEGIN);
+	err_is(raw_read(fd, events, sizeof(*events)), sizeof(*events));
+	is(events[0].type, MOHEAP_EVENT_COLLECT_END);
+}
+
+static void bad_memory_loses_nothing(void)
+{
+	struct moheap_event *page, event;
+	int fd = told_of_a_collection();
+
+	page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ok(page != MAP_FAILED && !munmap((char *)page + 4096, 4096));
+	err_is(raw_read(fd, NULL, sizeof(event)), -EFAULT);
+	/* Room for one event, and for the half of another. */
+	err_is(raw_read(fd, (char *)page + 4096 - 96, 2 * sizeof(event)), -EFAULT);
+	err_is(raw_collect(fd, MOHEAP_COLLECT_LOCAL), 0);
+	err_is(raw_read(fd, (void *)1, sizeof(event)), -EFAULT);
+	err_is(raw_read(fd, &event, sizeof(event)), sizeof(event));
+	is(event.type, MOHEAP_EVENT_COLLECT_BEGIN);
+	is(event.count, 2);
+	err_is(raw_read(fd, &event, sizeof(event)), sizeof(event));
+	is(event.type, MOHEAP_EVENT_COLLECT_END);
+	is(event.count, 2);
+	is(polled(fd), 0);
+}
+
+static void polls(void)
+{
+	int fd = told_of_a_collection(), unbound = must(raw_open(O_RDWR));
+	struct moheap_event event;
+
+	is(polled(unbound), POLLERR);
+	is(polled(fd), POLLIN);
+	err_is(raw_read(fd, &event, sizeof(event)), sizeof(event));
+	is(polled(fd), POLLIN);
+	err_is(raw_read(fd, &event, sizeof(event)), sizeof(event));
+	is(polled(fd), 0);
+	/* A client that may only read can listen as well. */
+	fd = raw_join(fd, O_RDONLY);
+	err_is(raw_listen(fd, MOHEAP_LISTEN_COLLECT), 0);
+	is(polled(fd), 0);
+}
+
+/* ---- Readers that wait ---- */
+
+struct reader {
+	pthread_t thread;
+	int fd;
+	bool by_poll;
+	__u64 ends;
+};
+
+/* To the first end of a collection of generation 1. */
+static void *reader_run(void *arg)
+{
+	struct reader *r = arg;
+	struct moheap_event event = { 0 };
+
+	while (event.type != MOHEAP_EVENT_COLLECT_END || event.index != 1) {
+		struct pollfd p = { .fd = r->fd, .events = POLLIN };
+
+		if (r->by_poll)
+			is(poll(&p, 1, -1), 1);
+		err_is(raw_read(r->fd, &event, sizeof(event)), sizeof(event));
+		if (event.type == MOHEAP_EVENT_COLLECT_END)
+			r->ends += event.count;
+	}
+	return NULL;
+}
+
+static void readers_are_woken(void)
+{
+	int fd = raw_heap(0);
+	struct reader readers[4];
+	unsigned int i, n = tap_scaled(500);
+	struct moheap_stat stat;
+
+	for (i = 0; i < TAP_COUNT(readers); i++) {
+		readers[i] = (struct reader){ .fd = raw_join(fd, O_RDWR), .by_poll = i & 1 };
+		err_is(raw_listen(readers[i].fd, MOHEAP_LISTEN_COLLECT), 0);
+		ok(!pthread_create(&readers[i].thread, NULL, reader_run, &readers[i]));
+	}
+	for (i = 0; i < n; i++)
+		err_is(raw_collect(fd, MOHEAP_COLLECT_LOCAL), 0);
+	err_is(raw_collect(fd, MOHEAP_COLLECT_LOCAL_ALL), 0);
+	err_is(raw_stat(fd, &stat), 0);
+	for (i = 0; i < TAP_COUNT(readers); i++) {
+		ok(!pthread_join(readers[i].thread, NULL));
+		is(readers[i].ends, n + 1);
+	}
+	is(stat.generation[0].collections, n);
+	is(stat.generation[1].collections, 1);
+}
+
+static void on_alarm(int signal)
+{
+}
+
+static void signals_wake_readers(void)
+{
+	struct sigaction action = { .sa_handler = on_alarm };
+	struct itimerval often = { .it_interval.tv_usec = 10000, .it_value.tv_usec = 10000 };
+	struct moheap_event event;
+	int fd = raw_heap(0);
+
+	ok(!sigaction(SIGALRM, &action, NULL));
+	ok(!setitimer(ITIMER_REAL, &often, NULL));
+	err_is(raw_read(fd, &event, sizeof(event)), -EINTR);
+}
+
+static const struct tap_case cases[] = {
+	{ "reads give what is there", reads },
+	{ "bad memory loses nothing", bad_memory_loses_nothing },
+	{ "poll", polls },
+	{ "readers are woken", readers_are_woken },
+	{ "signals wake readers", signals_wake_readers },
+};
+
+int main(int argc, char **argv)
+{
+	return tap_main(argc, argv, cases, TAP_COUNT(cases));
+}
