@@ -52,7 +52,7 @@ struct ku_row {
 
 static const struct ku_row ku_rows[] = {
 	ROW("code 0", -EINVAL, .code = 0),
-	ROW("code 12", -EINVAL, .code = 12, .ref = REF(O_NODE)),
+	ROW("code 14", -EINVAL, .code = 14, .ref = REF(O_NODE)),
 	ROW("code 255", -EINVAL, .code = 255, .ref = REF(O_NODE)),
 
 	ROW("alloc: flags", -EINVAL, OP(ALLOC), .flags = 1, .index = T_LEAF, .a = 1),
@@ -145,6 +145,20 @@ static const struct ku_row ku_rows[] = {
 	ROW("renew: stale", -ESTALE, OP(RENEW), .ref = REF(O_STALE), .a = REF(O_LATER_STALE)),
 	ROW("renew: unmapped", -ESTALE, OP(RENEW), .ref = REF(O_UNMAPPED),
 	    .a = REF(O_LATER_UNMAPPED)),
+
+	ROW("watch: flags", -EINVAL, OP(WATCH), .flags = 1, .ref = REF(O_NODE)),
+	ROW("watch: index", -EINVAL, OP(WATCH), .index = 1, .ref = REF(O_NODE)),
+	ROW("watch: b", -EINVAL, OP(WATCH), .ref = REF(O_NODE), .b = 1),
+	ROW("watch: nothing", -EINVAL, OP(WATCH)),
+	ROW("watch: even", -EINVAL, OP(WATCH), .ref = REF(O_EVEN)),
+	ROW("watch: outside", -EINVAL, OP(WATCH), .ref = REF(O_OUTSIDE)),
+	ROW("watch: stale", -ESTALE, OP(WATCH), .ref = REF(O_STALE)),
+	ROW("watch: unmapped", -ESTALE, OP(WATCH), .ref = REF(O_UNMAPPED)),
+	ROW("unwatch: flags", -EINVAL, OP(UNWATCH), .flags = 1, .b = 1),
+	ROW("unwatch: index", -EINVAL, OP(UNWATCH), .index = 1, .b = 1),
+	ROW("unwatch: ref", -EINVAL, OP(UNWATCH), .ref = REF(O_NODE), .b = 1),
+	ROW("unwatch: a", -EINVAL, OP(UNWATCH), .a = 1, .b = 1),
+	ROW("unwatch: no watch", -ENOENT, OP(UNWATCH), .b = 1),
 };
 
 /* What every operation must say to a ref, or a slot, that is not what it should be. */

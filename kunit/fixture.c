@@ -588,6 +588,34 @@ u64 ku_bytes(struct ku *ku)
 
 /* ---- Events ---- */
 
+/* @id is set where it works; it may be NULL. */
+int ku_try_watch(struct mh_client *client, u64 ref, u64 cookie, u32 *id)
+{
+	struct moheap_op op = { .code = MOHEAP_OP_WATCH, .ref = ref, .a = cookie };
+	int err = ku_op(client, &op);
+
+	if (!err && id)
+		*id = op.b;
+	return err;
+}
+
+u32 ku_watch(struct ku *ku, struct mh_client *client, u64 ref, u64 cookie)
+{
+	u32 id = 0;
+
+	KU_OK(ku->test, ku_try_watch(client, ref, cookie, &id));
+	return id;
+}
+
+/* 0 if the object was alive, 1 if it was not and nobody was told, or an errno. */
+int ku_unwatch(struct mh_client *client, u32 id)
+{
+	struct moheap_op op = { .code = MOHEAP_OP_UNWATCH, .b = id };
+	int err = ku_op(client, &op);
+
+	return err ? err : op.a;
+}
+
 /* The next event of a client; there must be one. */
 struct moheap_event ku_event(struct ku *ku, struct mh_client *client)
 {

@@ -153,6 +153,9 @@ u64 ku_bytes(struct ku *ku);
 
 /* ---- Events ---- */
 
+int ku_try_watch(struct mh_client *client, u64 ref, u64 cookie, u32 *id);
+u32 ku_watch(struct ku *ku, struct mh_client *client, u64 ref, u64 cookie);
+int ku_unwatch(struct mh_client *client, u32 id);
 struct moheap_event ku_event(struct ku *ku, struct mh_client *client);
 void ku_no_event(struct ku *ku, struct mh_client *client);
 
@@ -193,6 +196,8 @@ extern struct kunit_suite ku_reap_suite;
 extern struct kunit_suite ku_death_suite;
 extern struct kunit_suite ku_shapes_suite;
 extern struct kunit_suite ku_event_suite;
+extern struct kunit_suite ku_watch_suite;
+extern struct kunit_suite ku_watch_live_suite;
 extern struct kunit_suite ku_oracle_suite;
 extern struct kunit_suite ku_oracle_live_suite;
 extern struct kunit_suite ku_parallel_suite;

@@ -37,7 +37,7 @@
  * @heap: its heap
  * @user: pointers are those of a user process
  * @dead: objects that died and are not reaped yet
- * @need_pool: after -ENOBUFS: id of the pool that the client needs hold bits for
+ * @need_pool: after -ENOBUFS: id of the pool that something is missing for
  * @need_blocks: and how many
  * @refs: on their way to the caller
  */
@@ -120,8 +120,8 @@ static int mh_pin_owner(struct mh_ctx *ctx, u64 ref, u64 first, u64 n, struct mh
 	return -ERANGE;
 }
 
-/* Note that hold bits for the pool of @o are missing. */
-static int mh_need_holds(struct mh_ctx *ctx, const struct mh_obj *o)
+/* Note that hold bits, or watches, for the pool of @o are missing. */
+static int mh_need(struct mh_ctx *ctx, const struct mh_obj *o)
 {
 	ctx->need_pool = o->pool->id;
 	ctx->need_blocks = o->pool->nblocks;
@@ -135,7 +135,7 @@ static int mh_hold_pinned(struct mh_ctx *ctx, const struct mh_obj *o)
 
 	if (!err)
 		return 0;
-	err = mh_need_holds(ctx, o);
+	err = mh_need(ctx, o);
 	mh_unpin(ctx->heap, o, &ctx->dead);
 	return err;
 }
@@ -373,6 +373,77 @@ static int mh_op_renew(struct mh_ctx *ctx, struct moheap_op *op)
 	return err == -EBUSY ? mh_renew_alone(ctx, op) : err;
 }
 
+/* ---- Watches ---- */
+
+/* Runs without the gate. */
+static struct mh_watch *mh_watch_prepare(struct mh_ctx *ctx, const struct moheap_op *op)
+{
+	struct mh_watch *watch = mh_watch_new(ctx->client, op->ref, op->a);
+	int err;
+
+	if (watch != ERR_PTR(-ENOSPC))
+		return watch;
+	err = mh_collect_for_memory(ctx->heap);
+	return err ? ERR_PTR(err) : mh_watch_new(ctx->client, op->ref, op->a);
+}
+
+static int mh_watch_once(struct mh_ctx *ctx, struct moheap_op *op, struct mh_watch *watch,
+			 u32 *id)
+{
+	struct mh_obj o;
+	int err = mh_pin(ctx->heap, op->ref, &o);
+
+	if (err)
+		return err;
+	err = mh_watch_attach(watch, &o, id);
+	if (err == -ENOBUFS)
+		err = mh_need(ctx, &o);
+	mh_unpin(ctx->heap, &o, &ctx->dead);
+	return err;
+}
+
+static int mh_op_watch(struct mh_ctx *ctx, struct moheap_op *op)
+{
+	struct mh_watch *watch;
+	u32 id = 0;
+	int err;
+
+	if (op->flags || op->index || op->b)
+		return -EINVAL;
+	mh_leave(ctx);
+	watch = mh_watch_prepare(ctx, op);
+	mh_enter(ctx);
+	if (IS_ERR(watch))
+		return PTR_ERR(watch);
+	do {
+		err = mh_watch_once(ctx, op, watch, &id);
+		if (err != -ENOBUFS)
+			break;
+		mh_leave(ctx);
+		err = mh_watch_room(ctx->heap, ctx->need_pool, ctx->need_blocks);
+		mh_enter(ctx);
+	} while (!err);
+	if (err) {
+		mh_watch_discard(watch);
+		return err;
+	}
+	op->b = id;
+	return 0;
+}
+
+static int mh_op_unwatch(struct mh_ctx *ctx, struct moheap_op *op)
+{
+	int ret;
+
+	if (op->flags || op->index || op->ref || op->a)
+		return -EINVAL;
+	ret = op->b > U32_MAX ? -ENOENT : mh_unwatch(ctx->client, op->b);
+	if (ret < 0)
+		return ret;
+	op->a = ret;
+	return 0;
+}
+
 /* ---- Single slots ---- */
 
 /* The slot takes over one reference to @target; return what it referred to before. */
@@ -462,7 +533,7 @@ static int mh_exchange_once(struct mh_ctx *ctx, struct moheap_op *op, u32 *slot,
 	err = 0;
 	if (old.pool && (op->flags & MOHEAP_OP_F_HOLD) &&
 	    !mh_client_holds(ctx->client, old.pool))
-		err = mh_need_holds(ctx, &old);
+		err = mh_need(ctx, &old);
 	if (!err && !mh_replace_slot(ctx, slot, granule, target))
 		err = -EAGAIN;
 	if (err) {
@@ -766,6 +837,10 @@ static int mh_op(struct mh_ctx *ctx, struct moheap_op *op)
 		return mh_op_read(ctx, op);
 	case MOHEAP_OP_RENEW:
 		return mh_op_renew(ctx, op);
+	case MOHEAP_OP_WATCH:
+		return mh_op_watch(ctx, op);
+	case MOHEAP_OP_UNWATCH:
+		return mh_op_unwatch(ctx, op);
 	default:
 		return -EINVAL;
 	}
@@ -814,13 +889,18 @@ static void mh_undo_chunk(struct mh_ctx *ctx, const struct moheap_op *ops, u32 n
 	u32 i;
 
 	mh_enter(ctx);
-	for (i = 0; i < n; i++)
-		if ((inlined & BIT_ULL(i)) && !ops[i].error)
+	for (i = 0; i < n; i++) {
+		if (!(inlined & BIT_ULL(i)) || ops[i].error)
+			continue;
+		if (ops[i].code == MOHEAP_OP_ALLOC)
 			mh_alloc_undo(ctx, &ops[i].ref, 1);
+		else
+			mh_unwatch(ctx->client, ops[i].b);
+	}
 	mh_leave(ctx);
 }
 
-/* Which operations of a chunk return a new ref in place? */
+/* Which operations of a chunk return a new ref, or a watch, in place? */
 static u64 mh_inlined(const struct moheap_op *ops, u32 n)
 {
 	u64 inlined = 0;
@@ -829,7 +909,8 @@ static u64 mh_inlined(const struct moheap_op *ops, u32 n)
 	BUILD_BUG_ON(BITS_PER_TYPE(inlined) < MH_CHUNK);
 
 	for (i = 0; i < n; i++)
-		if (ops[i].code == MOHEAP_OP_ALLOC && !ops[i].ref)
+		if ((ops[i].code == MOHEAP_OP_ALLOC && !ops[i].ref) ||
+		    ops[i].code == MOHEAP_OP_WATCH)
 			inlined |= BIT_ULL(i);
 	return inlined;
 }

@@ -151,6 +151,26 @@ static void mh_check_object(struct mh_check *check, const struct mh_obj *o, u32 
 	}
 }
 
+static void mh_check_watches(struct mh_check *check, const struct mh_obj *o)
+{
+	struct mh_watches *on = &o->pool->watches[o->idx];
+	struct mh_watch *watch;
+	u32 n = 0;
+
+	spin_lock(&check->heap->event_lock);
+	hlist_for_each_entry(watch, &on->list, node) {
+		mh_expect(check, watch->on == on && watch->event.state == MH_EVENT_IDLE,
+			  "watch %u of %#x is another's", watch->event.id, mh_granule(o));
+		mh_expect(check, xa_load(&watch->client->watches, watch->event.id) == watch,
+			  "watch %u of %#x is lost", watch->event.id, mh_granule(o));
+		n++;
+	}
+	mh_expect(check, on->n == n, "%u watches on %#x, not %u", n, mh_granule(o), on->n);
+	mh_expect(check, !n || mh_alive(atomic64_read(&o->header->word)),
+		  "dead object %#x is watched", mh_granule(o));
+	spin_unlock(&check->heap->event_lock);
+}
+
 static void mh_check_pool(struct mh_check *check, struct mh_pool *pool)
 {
 	u32 nfree = bitmap_weight(mh_map(pool, MH_FREE), pool->nblocks);
@@ -170,6 +190,8 @@ static void mh_check_pool(struct mh_check *check, struct mh_pool *pool)
 	for (o.idx = 0; o.idx < pool->nblocks; o.idx++) {
 		o.header = mh_header(pool, o.idx);
 		mh_check_object(check, &o, &unused);
+		if (pool->watches)
+			mh_check_watches(check, &o);
 	}
 	mh_expect(check, unused == atomic_read(&pool->nretired), "pool %u: %u blocks lost",
 		  pool->id, unused - atomic_read(&pool->nretired));

@@ -440,13 +440,15 @@ int mh_client_drop(struct mh_client *client, u64 ref, struct mh_dead *dead)
 	return -ESTALE;
 }
 
-static bool mh_slots_empty(const struct mh_obj *o)
+/* It refers to nothing, and nobody wants to be told of its death. */
+static bool mh_inconspicuous(const struct mh_obj *o)
 {
 	u32 nslots;
 	u32 *slots = mh_slots(o, &nslots);
 
 	BUILD_BUG_ON(MOHEAP_RENEW_SLOTS > MH_SLOTS_INLINE);
-	return nslots <= MOHEAP_RENEW_SLOTS && !memchr_inv(slots, 0, nslots * sizeof(*slots));
+	return nslots <= MOHEAP_RENEW_SLOTS && !memchr_inv(slots, 0, nslots * sizeof(*slots)) &&
+	       !mh_watched(o);
 }
 
 /* The caller has a reference to @from. Return whether that was all, and it is @to now. */
@@ -454,12 +456,12 @@ static bool mh_renew(const struct mh_obj *o, u64 from, u64 to)
 {
 	u64 word = mh_word(mh_gen(from), 1);
 
-	if (!mh_slots_empty(o))
+	if (!mh_inconspicuous(o))
 		return false;
 	if (!atomic64_try_cmpxchg(&o->header->word, &word, mh_word(mh_gen(to), 1)))
 		return false;
-	/* A store in another thread may have come and gone since. There is none any more. */
-	if (mh_slots_empty(o))
+	/* A store, or a watch, of another thread may have come since. None can any more. */
+	if (mh_inconspicuous(o))
 		return true;
 	atomic64_sub(mh_word(mh_gen(to) - mh_gen(from), 0), &o->header->word);
 	return false;
@@ -474,8 +476,8 @@ static bool mh_renew(const struct mh_obj *o, u64 from, u64 to)
  *
  * A pin is enough to make it -EBUSY: under the exclusive gate nobody has one.
  *
- * Return: 0, -EBUSY if something else refers to it, or it refers to something or could to too
- * much, -ENOENT if the client does not hold it, or what mh_named() says.
+ * Return: 0, -EBUSY if something else refers to it, it refers to something or could to too much, or
+ * it is watched, -ENOENT if the client does not hold it, or what mh_named() says.
  */
 int mh_client_renew(struct mh_client *client, u64 from, u64 to, struct mh_dead *dead)
 {

@@ -212,13 +212,15 @@ static u32 mh_local_subtract_object(struct mh_local *l, u32 v, bool *within)
 	/* A copy: the array grows below. */
 	const struct mh_obj o = l->c->visited[v];
 	struct mh_obj target;
-	u32 nslots, i;
+	u32 nslots, i, edges;
 	u32 *slots = mh_slots(&o, &nslots);
 
-	*within = nslots <= l->edges;
+	/* Should the object be garbage, telling those who watch it will be work as well. */
+	edges = nslots + mh_watched(&o);
+	*within = edges <= l->edges;
 	if (!*within)
 		return 0;
-	l->edges -= nslots;
+	l->edges -= edges;
 	for (i = 0; i < nslots; i++) {
 		if (!slots[i])
 			continue;
@@ -299,7 +301,18 @@ static void mh_local_cut(struct mh_local *l, const struct mh_obj *o, bool outsid
 	}
 }
 
-/* What still has its MH_TRIAL bit is garbage. */
+/* What still has its MH_TRIAL bit is garbage: tell those who watch it. */
+static void mh_local_tell(struct mh_local *l)
+{
+	struct mh_obj *o = l->c->visited;
+	u32 i;
+
+	for (i = 0; i < l->n; i++)
+		if (mh_watched(&o[i]) && mh_test(&o[i], MH_TRIAL))
+			mh_watches_fire(l->heap, &o[i]);
+}
+
+/* Then it is freed. */
 static void mh_local_free(struct mh_local *l)
 {
 	struct mh_obj *o;
@@ -327,6 +340,7 @@ static void mh_local_decide(struct mh_local *l)
 	for (i = 0; i < l->n; i++)
 		if (mh_test(&o[i], MH_TRIAL) && mh_count(atomic64_read(&o[i].header->word)))
 			mh_local_restore(l, &o[i]);
+	mh_local_tell(l);
 	mh_local_free(l);
 }
 

@@ -296,6 +296,8 @@ static long mh_ioctl_object(struct file *file, struct mh_client *client, void __
 			object.flags |= MOHEAP_OBJECT_HELD;
 		if (mh_test(&o, MH_CAND))
 			object.flags |= MOHEAP_OBJECT_CANDIDATE;
+		if (mh_watched(&o))
+			object.flags |= MOHEAP_OBJECT_WATCHED;
 		mh_unpin(heap, &o, &dead);
 		mh_reap(heap, &dead, MH_REAP_INLINE);
 	}

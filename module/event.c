@@ -32,6 +32,11 @@ static struct mh_told *mh_told(struct mh_event *event)
 	return container_of(event, struct mh_told, event);
 }
 
+static struct mh_watch *mh_watch(struct mh_event *event)
+{
+	return container_of(event, struct mh_watch, event);
+}
+
 /**
  * mh_events_init() - a new client has no events
  * @client: the client
@@ -44,6 +49,7 @@ void mh_events_init(struct mh_client *client)
 	INIT_LIST_HEAD(&client->listener);
 	init_waitqueue_head(&client->reader);
 	mutex_init(&client->read_lock);
+	xa_init_flags(&client->watches, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	for (i = 0; i < MH_TOLD; i++)
 		client->told[i].event.kind = MH_EVENT_COLLECT;
 }
@@ -59,6 +65,7 @@ void mh_events_close(struct mh_client *client)
 	spin_lock(&heap->event_lock);
 	list_del_init(&client->listener);
 	spin_unlock(&heap->event_lock);
+	mh_watches_close(client);
 }
 
 /**
@@ -161,11 +168,9 @@ int mh_events_listen(struct mh_client *client, u32 events)
 /* ---- Reading ---- */
 
 /* Take what is to be told out of an event that the reader has in hand. */
-static void mh_event_record(struct mh_client *client, struct mh_event *event,
-			    struct moheap_event *record)
+static void mh_told_record(struct mh_client *client, struct mh_told *told,
+			   struct moheap_event *record)
 {
-	struct mh_told *told = mh_told(event);
-
 	*record = (struct moheap_event){
 		.type = told == &client->told[MH_TOLD_BEGIN] ? MOHEAP_EVENT_COLLECT_BEGIN :
 							       MOHEAP_EVENT_COLLECT_END,
@@ -177,6 +182,22 @@ static void mh_event_record(struct mh_client *client, struct mh_event *event,
 	told->count = 0;
 	told->collected = 0;
 	told->uncollectable = 0;
+}
+
+static void mh_event_record(struct mh_client *client, struct mh_event *event,
+			    struct moheap_event *record)
+{
+	if (event->kind == MH_EVENT_COLLECT) {
+		mh_told_record(client, mh_told(event), record);
+		return;
+	}
+	*record = (struct moheap_event){
+		.type = MOHEAP_EVENT_WATCH,
+		.index = event->id,
+		.ref = mh_watch(event)->ref,
+		.cookie = mh_watch(event)->cookie,
+		.count = 1,
+	};
 }
 
 /* Take up to @n events off the queue. Return how many. */
@@ -203,6 +224,10 @@ static u32 mh_events_take(struct mh_client *client, struct mh_event **hand,
 /* The client was told. */
 static void mh_event_done(struct mh_client *client, struct mh_event *event)
 {
+	if (event->kind == MH_EVENT_WATCH) {
+		mh_watch_told(mh_watch(event));
+		return;
+	}
 	spin_lock(&client->heap->event_lock);
 	event->state = MH_EVENT_IDLE;
 	if (mh_told(event)->count)
@@ -217,8 +242,9 @@ static void mh_event_return(struct mh_client *client, struct mh_event *event,
 	struct mh_told *told = mh_told(event);
 
 	spin_lock(&client->heap->event_lock);
-	mh_told_add(told, told->count ? told->generation : record->index, record->count,
-		    record->collected, record->uncollectable);
+	if (event->kind == MH_EVENT_COLLECT)
+		mh_told_add(told, told->count ? told->generation : record->index,
+			    record->count, record->collected, record->uncollectable);
 	event->state = MH_EVENT_QUEUED;
 	list_add(&event->list, &client->events);
 	spin_unlock(&client->heap->event_lock);

@@ -8,7 +8,7 @@
  *	batch		ordered operations
  *	collect, trace	the collector: local passes, the thread; the concurrent trace
  *	check		the invariants of a heap, recounted
- *	event		what clients are told
+ *	event, watch	what clients are told
  *	client		holds
  *	object		the lifetime of one object
  *	pool		blocks and their headers
@@ -181,6 +181,7 @@ enum mh_map {
  * @holders: struct mh_holds of the clients that hold objects here; under bin->lock, RCU
  * @grey_node: in heap->grey
  * @cand_node: in heap->cand
+ * @watches: of each object, once there was a watch here; see watch.c
  * @check: counts found by mh_heap_check(), while that runs
  * @headers: the headers
  * @map: the bitmaps, BITS_TO_LONGS(nblocks) each
@@ -204,6 +205,7 @@ struct mh_pool {
 	struct hlist_head holders;
 	struct llist_node grey_node;
 	struct llist_node cand_node;
+	struct mh_watches *watches;
 	u32 *check;
 	void *headers;
 	unsigned long map[];
@@ -664,6 +666,7 @@ struct mh_active {
 
 enum mh_event_kind {
 	MH_EVENT_COLLECT,	/* part of a struct mh_told */
+	MH_EVENT_WATCH,		/* part of a struct mh_watch */
 };
 
 enum mh_event_state {
@@ -677,11 +680,13 @@ enum mh_event_state {
  * @list: see enum mh_event_state
  * @kind: enum mh_event_kind
  * @state: enum mh_event_state
+ * @id: of a watch
  */
 struct mh_event {
 	struct list_head list;
 	u8 kind;
 	u8 state;
+	u32 id;
 };
 
 /* Of client->told */
@@ -715,6 +720,8 @@ struct mh_told {
  * @events: what it is to be told, under heap->event_lock
  * @told: collections among that, by MH_TOLD_*
  * @listener: in heap->listeners
+ * @watches: its watches, by id; see watch.c
+ * @next_watch: where to look for an id
  * @read_lock: see event.c
  * @reader: who waits for an event
  */
@@ -730,6 +737,8 @@ struct mh_client {
 	struct list_head events;
 	struct mh_told told[MH_TOLD];
 	struct list_head listener;
+	struct xarray watches;
+	u32 next_watch;
 	struct mutex read_lock;	/* see event.c */
 	wait_queue_head_t reader;
 };
@@ -784,6 +793,59 @@ int mh_events_read(struct mh_client *client, u64 to, u32 n, bool user);
 void mh_event_queue(struct mh_client *client, struct mh_event *event);
 void mh_tell_begin(struct mh_heap *heap, u32 generation);
 void mh_tell_end(struct mh_heap *heap, u32 generation, u64 collected, u64 uncollectable);
+
+/* ---- watch.c ---- */
+
+/**
+ * struct mh_watches - the watches of one object, under heap->event_lock
+ * @list: newest first
+ * @n: how many
+ */
+struct mh_watches {
+	struct hlist_head list;
+	u32 n;
+};
+
+/**
+ * struct mh_watch - a client is to be told when an object dies
+ * @event: to tell it
+ * @node: in the list of @on while the object lives
+ * @on: the object's watches
+ * @client: who
+ * @ref: of the object
+ * @cookie: what the client knows it by
+ */
+struct mh_watch {
+	struct mh_event event;
+	struct hlist_node node;
+	struct mh_watches *on;
+	struct mh_client *client;
+	u64 ref;
+	u64 cookie;
+};
+
+struct mh_watch *mh_watch_new(struct mh_client *client, u64 ref, u64 cookie);
+void mh_watch_discard(struct mh_watch *watch);
+int mh_watch_room(struct mh_heap *heap, u32 pool_id, u32 nblocks);
+int mh_watch_attach(struct mh_watch *watch, const struct mh_obj *o, u32 *id);
+void mh_watch_told(struct mh_watch *watch);
+int mh_unwatch(struct mh_client *client, u32 id);
+void mh_watches_close(struct mh_client *client);
+void mh_watches_free(struct mh_pool *pool);
+void mh_watches_fire(struct mh_heap *heap, const struct mh_obj *o);
+
+/**
+ * mh_watched() - how many watches an object has
+ * @o: the object; caller holds the gate
+ *
+ * Return: how many; fewer than there are only if some are added right now, and that takes a pin.
+ */
+static inline u32 mh_watched(const struct mh_obj *o)
+{
+	struct mh_watches *watches = READ_ONCE(o->pool->watches);
+
+	return watches ? READ_ONCE(watches[o->idx].n) : 0;
+}
 
 /* ---- collect.c, trace.c, check.c ---- */
 

@@ -213,6 +213,8 @@ void mh_slots_begin(const struct mh_obj *o)
 static void mh_died(struct mh_heap *heap, const struct mh_obj *o, u32 gen, struct mh_dead *dead)
 {
 	if (gen & 1) {
+		if (mh_watched(o))
+			mh_watches_fire(heap, o);
 		mh_slots_begin(o);
 		if (mh_condemned(heap, o))
 			this_cpu_inc(heap->counters->freed_trace);

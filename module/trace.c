@@ -307,6 +307,8 @@ static bool mh_condemn(struct mh_heap *heap, const struct mh_obj *o)
 	} while (!atomic64_try_cmpxchg(&o->header->word, &word,
 				       mh_word(mh_gen_after(mh_gen(word)),
 					       mh_count(word) + 1)));
+	if (mh_watched(o))
+		mh_watches_fire(heap, o);
 	mh_slots_begin(o);
 	this_cpu_add(heap->counters->freed_trace, 1);
 	return true;

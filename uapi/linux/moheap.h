@@ -76,8 +76,12 @@
  *                EFAULT     a pointer does not lead to memory of the caller
  * DROP, RENEW    ENOENT     the client does not hold the object
  * RENEW          EINVAL     a is no later ref of the same block, marked as reused
- *                EBUSY      something else refers to the object, or it refers to something, or
- *                           it has more than MOHEAP_RENEW_SLOTS slots
+ *                EBUSY      something else refers to the object, it refers to something, it has
+ *                           more than MOHEAP_RENEW_SLOTS slots, or it is watched
+ * WATCH          EOVERFLOW  the object has MOHEAP_WATCHES_MAX watches
+ *                ENOSPC     the heap is at its limit, also after a collection
+ * UNWATCH        ENOENT     no watch of the client has that id: its event was read, or is being
+ *                           read now
  * ALLOC          ENOENT     no type has that id
  *                EINVAL     count zero; payload or slots given for a type that fixes them
  *                E2BIG      count above MOHEAP_ALLOC_MAX, slots above MOHEAP_SLOTS_MAX, payload
@@ -123,6 +127,7 @@
 #define MOHEAP_PAYLOAD_MAX	0x80000000U	/* payload bytes of one object */
 #define MOHEAP_RENEW_SLOTS	64		/* slots of an object that RENEW takes */
 #define MOHEAP_COUNT_MAX	0x7fffffffU	/* references to one object */
+#define MOHEAP_WATCHES_MAX	1024		/* watches on one object */
 
 /* ---- Heaps and clients ---- */
 
@@ -271,6 +276,10 @@ struct moheap_type {
  * @MOHEAP_OP_RENEW: the object ref is gone, and in its block is a new one, held by the client,
  *	whose ref is a: the caller chooses a later generation. For a library that hands out again
  *	what only this client ever knew, and tells the kernel when others are to know
+ * @MOHEAP_OP_WATCH: the client is to be told of the death of ref, by one MOHEAP_EVENT_WATCH.
+ *	a: a cookie for it; b: out: the id of the watch. Watches do not keep the object alive
+ * @MOHEAP_OP_UNWATCH: the client is to be told no longer. b: the id; a: out: 0 if the object was
+ *	alive, 1 if it was dead and the event not read yet: now nobody will read it
  */
 enum moheap_op_code {
 	MOHEAP_OP_ALLOC = 1,
@@ -284,6 +293,8 @@ enum moheap_op_code {
 	MOHEAP_OP_COPY = 9,
 	MOHEAP_OP_READ = 10,
 	MOHEAP_OP_RENEW = 11,
+	MOHEAP_OP_WATCH = 12,
+	MOHEAP_OP_UNWATCH = 13,
 };
 
 #define MOHEAP_OP_F_HOLD	0x1
@@ -322,7 +333,7 @@ struct moheap_op {
  * MOHEAP_BATCH_CONTINUE the first that fails ends the batch with ECANCELED. After EINTR the
  * operations from @done on can be handed in again; if the error of the first is EINTR as well, it
  * was begun, and its members say how far it came. Should writing results back fail with EFAULT,
- * objects that the caller could not be told of are dropped again.
+ * objects and watches that the caller could not be told of are given up again.
  */
 struct moheap_batch {
 	__u32 size;
@@ -339,10 +350,14 @@ struct moheap_batch {
  * @MOHEAP_EVENT_COLLECT_BEGIN: a collection begins. index: its generation
  * @MOHEAP_EVENT_COLLECT_END: a collection has ended. index: its generation; collected,
  *	uncollectable: what it found
+ * @MOHEAP_EVENT_WATCH: an object that the client watched is dead: nothing refers to it any more,
+ *	and its ref is stale. index: the id of the watch, which is gone with this; ref: the object;
+ *	cookie: as given
  */
 enum moheap_event_type {
 	MOHEAP_EVENT_COLLECT_BEGIN = 1,
 	MOHEAP_EVENT_COLLECT_END = 2,
+	MOHEAP_EVENT_WATCH = 3,
 };
 
 /**
@@ -363,6 +378,8 @@ enum moheap_event_type {
  * how many, @index is the generation of the last, the other members are sums. Of those there is
  * at most one event of each type waiting, and an end is the last of the two when no collection
  * is under way.
+ *
+ * Where a client has several watches on one object, the newest is told first.
  *
  * A read waits for the first event unless the file is open with O_NONBLOCK; poll says whether it
  * would (POLLIN). Events belong to the client: processes that share its file share them, a clone
@@ -395,6 +412,7 @@ struct moheap_listen {
 
 #define MOHEAP_OBJECT_HELD	0x1	/* by the asking client */
 #define MOHEAP_OBJECT_CANDIDATE	0x2	/* its count fell: the collector will look at it */
+#define MOHEAP_OBJECT_WATCHED	0x4	/* by some client */
 
 /**
  * struct moheap_object - MOHEAP_IOC_OBJECT: what is known of one object

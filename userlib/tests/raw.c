@@ -156,6 +156,24 @@ int raw_load(int fd, moheap_ref_t owner, __u32 slot, moheap_ref_t *target)
 	return err;
 }
 
+int raw_watch(int fd, moheap_ref_t ref, __u64 cookie, __u32 *id)
+{
+	struct moheap_op op = { .code = MOHEAP_OP_WATCH, .ref = ref, .a = cookie };
+	int err = raw_op(fd, &op);
+
+	if (!err)
+		*id = op.b;
+	return err;
+}
+
+int raw_unwatch(int fd, __u32 id)
+{
+	struct moheap_op op = { .code = MOHEAP_OP_UNWATCH, .b = id };
+	int err = raw_op(fd, &op);
+
+	return err ? err : (int)op.a;
+}
+
 int raw_collect(int fd, __u32 generation)
 {
 	struct moheap_collect collect = { .size = sizeof(collect), .generation = generation };

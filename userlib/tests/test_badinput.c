@@ -802,13 +802,13 @@ static void results_that_cannot_be_written(void)
 
 static void operations(void)
 {
-	static const __u8 codes[] = { 0, MOHEAP_OP_RENEW + 1, 100, 255 };
+	static const __u8 codes[] = { 0, MOHEAP_OP_UNWATCH + 1, 100, 255 };
 	unsigned int i, bit;
 
 	setup();
 	for (i = 0; i < TAP_COUNT(codes); i++)
 		op_refused(-EINVAL, .code = codes[i], .ref = a);
-	for (i = MOHEAP_OP_ALLOC; i <= MOHEAP_OP_RENEW; i++) {
+	for (i = MOHEAP_OP_ALLOC; i <= MOHEAP_OP_UNWATCH; i++) {
 		for (bit = 0; bit < 8; bit++) {
 			struct moheap_op op = {
 				.code = i,
@@ -909,6 +909,55 @@ static void renewals(void)
 	is(raw_objects(fd), 3);
 	err_is(raw_drop(fd, next), 0);
 	err_is(raw_check(fd), 0);
+}
+
+static void watches(void)
+{
+	__u32 id = 0, i;
+
+	setup();
+	op_refused(-EINVAL, .code = MOHEAP_OP_WATCH, .ref = a, .b = 1);
+	op_refused(-EINVAL, .code = MOHEAP_OP_WATCH, .ref = a, .index = 1);
+	op_refused(-EINVAL, .code = MOHEAP_OP_WATCH, .ref = a, .flags = 1);
+	op_refused(-EINVAL, .code = MOHEAP_OP_WATCH, .ref = 0);
+	op_refused(-ESTALE, .code = MOHEAP_OP_WATCH, .ref = stale);
+	op_refused(-EINVAL, .code = MOHEAP_OP_UNWATCH, .b = 1, .ref = a);
+	op_refused(-EINVAL, .code = MOHEAP_OP_UNWATCH, .b = 1, .a = 1);
+	op_refused(-EINVAL, .code = MOHEAP_OP_UNWATCH, .b = 1, .index = 1);
+	op_refused(-EINVAL, .code = MOHEAP_OP_UNWATCH, .b = 1, .flags = 1);
+	op_refused(-ENOENT, .code = MOHEAP_OP_UNWATCH);
+	op_refused(-ENOENT, .code = MOHEAP_OP_UNWATCH, .b = 1);
+	op_refused(-ENOENT, .code = MOHEAP_OP_UNWATCH, .b = ~0ULL);
+	for (i = 0; i < MOHEAP_WATCHES_MAX; i++)
+		err_is(raw_watch(ro, a, i, &id), 0);
+	op_refused(-EOVERFLOW, .code = MOHEAP_OP_WATCH, .ref = a);
+	/* Of another client. */
+	op_refused(-ENOENT, .code = MOHEAP_OP_UNWATCH, .b = id);
+	err_is(raw_unwatch(ro, id), 0);
+	err_is(raw_unwatch(ro, id), -ENOENT);
+}
+
+/* A watch that the caller cannot be told of is none. */
+static void untold_watches(void)
+{
+	struct moheap_op *op;
+	struct moheap_object object;
+	__u32 done;
+	int err;
+
+	setup();
+	op = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ok(op != MAP_FAILED);
+	*op = (struct moheap_op){ .code = MOHEAP_OP_WATCH, .ref = a };
+	ok(!mprotect(op, 4096, PROT_READ));
+	err = raw_batch(fd, op, 1, 0, &done);
+	err_is(err, -EFAULT);
+	err_is(raw_object(fd, a, &object), 0);
+	ok(!(object.flags & MOHEAP_OBJECT_WATCHED));
+	ok(!mprotect(op, 4096, PROT_READ | PROT_WRITE));
+	err_is(raw_batch(fd, op, 1, 0, &done), 0);
+	err_is(raw_object(fd, a, &object), 0);
+	ok(object.flags & MOHEAP_OBJECT_WATCHED);
 }
 
 static void allocations(void)
@@ -1281,7 +1330,7 @@ static __u64 any_value(const moheap_ref_t *live, unsigned int n, const void *buf
 /* An operation that may make sense: what it does not use is mostly zero. */
 static void any_op(struct moheap_op *op, const moheap_ref_t *live, unsigned int n, void *buffer)
 {
-	op->code = any() % (MOHEAP_OP_RENEW + 2);
+	op->code = any() % (MOHEAP_OP_UNWATCH + 2);
 	op->flags = any() % 8 ? 0 : any();
 	op->index = any() % 8 ? any() % 4 : any();
 	op->error = any();
@@ -1314,6 +1363,16 @@ static void any_op(struct moheap_op *op, const moheap_ref_t *live, unsigned int 
 	case MOHEAP_OP_READ:
 		op->a = (uintptr_t)buffer;
 		op->b %= 8;
+		break;
+	case MOHEAP_OP_WATCH:
+		op->index = 0;
+		op->b = 0;
+		break;
+	case MOHEAP_OP_UNWATCH:
+		op->index = 0;
+		op->ref = 0;
+		op->a = 0;
+		op->b = any() % 256;
 		break;
 	default:
 		break;
@@ -1401,6 +1460,8 @@ static const struct tap_case cases[] = {
 	{ "DROP: ENOENT", drops },
 	{ "DROP: of the stale", drops_of_the_stale },
 	{ "RENEW: ENOENT, EINVAL, EBUSY, ESTALE", renewals },
+	{ "WATCH, UNWATCH: EINVAL, ESTALE, EOVERFLOW, ENOENT", watches },
+	{ "WATCH: EFAULT", untold_watches },
 	{ "ALLOC: ENOENT, EINVAL, E2BIG, EFAULT", allocations },
 	{ "slots: ERANGE, counts of zero and 2^32, EAGAIN", slots_out_of_range },
 	{ "operations of a read-only client: EACCES", read_only_operations },

@@ -99,6 +99,55 @@ static void polls(void)
 	is(polled(fd), 0);
 }
 
+/* ---- Deaths ---- */
+
+static void deaths_are_told(void)
+{
+	int fd = raw_heap(0), type = must(raw_type(fd, "t", 16, 1, 0));
+	struct moheap_event events[3];
+	moheap_ref_t ref[2];
+	__u32 id[3];
+
+	err_is(raw_alloc(fd, type, 2, ref), 0);
+	err_is(raw_watch(fd, ref[0], 10, &id[0]), 0);
+	err_is(raw_watch(fd, ref[0], ~0ULL, &id[1]), 0);
+	err_is(raw_watch(fd, ref[1], 12, &id[2]), 0);
+	ok(id[0] != id[1] && id[1] != id[2] && id[0] != id[2]);
+	is(polled(fd), 0);
+	err_is(raw_drop(fd, ref[0]), 0);
+	is(polled(fd), POLLIN);
+	err_is(raw_read(fd, events, sizeof(events)), 2 * (int)sizeof(*events));
+	is(events[0].type, MOHEAP_EVENT_WATCH);
+	is(events[0].index, id[1]);
+	ok(events[0].cookie == ~0ULL && events[0].ref == ref[0]);
+	is(events[1].index, id[0]);
+	err_is(raw_unwatch(fd, id[0]), -ENOENT);
+	err_is(raw_drop(fd, ref[1]), 0);
+	err_is(raw_unwatch(fd, id[2]), 1);
+	is(polled(fd), 0);
+}
+
+/* The death that nobody survives to tell: others are told when a process is killed. */
+static void deaths_of_clients_are_told(void)
+{
+	int fd = raw_heap(0), type = must(raw_type(fd, "t", 16, 1, 0));
+	struct moheap_event event;
+	moheap_ref_t ref;
+	__u32 id;
+	int other;
+
+	other = raw_join(fd, O_RDWR);
+	err_is(raw_alloc(other, type, 1, &ref), 0);
+	err_is(raw_store(other, ref, 0, ref), 0);
+	err_is(raw_watch(fd, ref, 1, &id), 0);
+	err_is(raw_watch(other, ref, 2, &id), 0);
+	close(other);
+	/* The collector, by itself. */
+	err_is(raw_read(fd, &event, sizeof(event)), sizeof(event));
+	is(event.cookie, 1);
+	is(polled(fd), 0);
+}
+
 /* ---- Readers that wait ---- */
 
 struct reader {
@@ -170,6 +219,8 @@ static const struct tap_case cases[] = {
 	{ "reads give what is there", reads },
 	{ "bad memory loses nothing", bad_memory_loses_nothing },
 	{ "poll", polls },
+	{ "deaths are told", deaths_are_told },
+	{ "deaths of clients are told", deaths_of_clients_are_told },
 	{ "readers are woken", readers_are_woken },
 	{ "signals wake readers", signals_wake_readers },
 };

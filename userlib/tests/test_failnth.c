@@ -77,6 +77,7 @@ struct scene {
 	int fixed, varied;
 	moheap_ref_t small[SMALL];
 	moheap_ref_t array, second;	/* 500 slots each, held by fd */
+	__u32 watch;	/* of array, by fd */
 	struct moheap_stat stat;
 	int made;	/* file that the call has opened */
 	__u64 done;	/* objects that the call has made, in spite of all */
@@ -113,6 +114,7 @@ static void scene_set(struct scene *s)
 	fill.ref = s->array;
 	fill.a = s->small[2];
 	err_is(raw_op(s->fd, &fill), 0);
+	err_is(raw_watch(s->fd, s->array, 0, &s->watch), 0);
 	/* Two events. */
 	err_is(raw_listen(s->fd, MOHEAP_LISTEN_COLLECT), 0);
 	err_is(raw_collect(s->fd, MOHEAP_COLLECT_LOCAL), 0);
@@ -350,6 +352,21 @@ static int call_events(struct scene *s)
 	return ret == 2 * (int)sizeof(*events) ? 0 : ret;
 }
 
+static int call_watch(struct scene *s)
+{
+	__u32 id;
+
+	return raw_watch(s->other, s->small[0], 1, &id);
+}
+
+/* Done, but for telling: the second time there is none. */
+static int call_unwatch(struct scene *s)
+{
+	int ret = raw_unwatch(s->fd, s->watch);
+
+	return ret == -ENOENT ? 0 : ret;
+}
+
 struct call {
 	const char *name;
 	int (*run)(struct scene *s);
@@ -385,6 +402,8 @@ static const struct call calls[] = {
 	{ "READ", call_read },
 	{ "RENEW", call_renew },
 	{ "LISTEN", call_listen },
+	{ "WATCH", call_watch },
+	{ "UNWATCH", call_unwatch },
 	{ "read", call_events },
 };
 
