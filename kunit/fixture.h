@@ -198,6 +198,8 @@ extern struct kunit_suite ku_shapes_suite;
 extern struct kunit_suite ku_event_suite;
 extern struct kunit_suite ku_watch_suite;
 extern struct kunit_suite ku_watch_live_suite;
+extern struct kunit_suite ku_final_suite;
+extern struct kunit_suite ku_final_live_suite;
 extern struct kunit_suite ku_oracle_suite;
 extern struct kunit_suite ku_oracle_live_suite;
 extern struct kunit_suite ku_parallel_suite;

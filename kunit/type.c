@@ -55,7 +55,7 @@ static const struct ku_layout ku_layouts[] = {
 	  FIELD(.kind = MOHEAP_FIELD_REF, .width = 8, .offset = 8) },
 	{ "most slots", 0, MOHEAP_SLOTS_MAX, 0, 0, 0, FIELD(.width = 0) },
 	{ "most payload", 0, 0, MOHEAP_PAYLOAD_MAX, 0, 0, FIELD(.width = 0) },
-	{ "unknown flag", 4, 0, 16, 0, -EINVAL, FIELD(.width = 0) },
+	{ "unknown flag", 8, 0, 16, 0, -EINVAL, FIELD(.width = 0) },
 	{ "reserved", 0, 0, 16, 1, -EINVAL, FIELD(.width = 0) },
 	{ "too many slots", 0, MOHEAP_SLOTS_MAX + 1, 0, 0, -EINVAL, FIELD(.width = 0) },
 	{ "too much payload", 0, 0, MOHEAP_PAYLOAD_MAX + 1ULL, 0, -EINVAL, FIELD(.width = 0) },

@@ -151,6 +151,21 @@ static void mh_check_object(struct mh_check *check, const struct mh_obj *o, u32 
 	}
 }
 
+/* From STAGED to READING the keeper holds the object, and only then. */
+static void mh_check_final(struct mh_check *check, const struct mh_obj *o)
+{
+	struct mh_holds *kept = mh_client_holds(check->heap->keeper, o->pool);
+	struct mh_final *f = &o->pool->final[o->idx];
+	u32 state = f->event.state;
+	bool due = state != MH_EVENT_IDLE && state != MH_EVENT_TOLD;
+
+	mh_expect(check, due == (kept && test_bit(o->idx, kept->bits)),
+		  "%#x is %sdue, but the keeper does%s hold it", mh_granule(o), due ? "" : "not ",
+		  due ? " not" : "");
+	mh_expect(check, !due || f->ref == mh_ref(o), "%#x is due by another ref",
+		  mh_granule(o));
+}
+
 static void mh_check_watches(struct mh_check *check, const struct mh_obj *o)
 {
 	struct mh_watches *on = &o->pool->watches[o->idx];
@@ -192,9 +207,27 @@ static void mh_check_pool(struct mh_check *check, struct mh_pool *pool)
 		mh_check_object(check, &o, &unused);
 		if (pool->watches)
 			mh_check_watches(check, &o);
+		if (pool->final)
+			mh_check_final(check, &o);
 	}
 	mh_expect(check, unused == atomic_read(&pool->nretired), "pool %u: %u blocks lost",
 		  pool->id, unused - atomic_read(&pool->nretired));
+}
+
+static void mh_check_due(struct mh_check *check)
+{
+	struct mh_heap *heap = check->heap;
+	struct mh_final *f;
+	u64 n = 0;
+
+	spin_lock(&heap->event_lock);
+	list_for_each_entry(f, &heap->due, due) {
+		mh_expect(check, f->event.state == MH_EVENT_QUEUED, "%#llx is listed as due",
+			  f->ref);
+		n++;
+	}
+	mh_expect(check, n == heap->ndue, "%llu objects due, not %llu", n, heap->ndue);
+	spin_unlock(&heap->event_lock);
 }
 
 static void mh_check_figures(struct mh_check *check)
@@ -224,6 +257,7 @@ static void mh_check_all(struct mh_check *check)
 		  check->heap->dead.n);
 	xa_for_each(&check->heap->pools, id, pool)
 		mh_check_pool(check, pool);
+	mh_check_due(check);
 	mh_check_figures(check);
 }
 

@@ -32,6 +32,7 @@ static struct mh_client *mh_client_new(struct mh_heap *heap, bool readonly)
 	if (!client)
 		return NULL;
 	client->heap = heap;
+	client->id = atomic_inc_return(&heap->last_client);
 	client->readonly = readonly;
 	mutex_init(&client->grow_lock);
 	spin_lock_init(&client->lock);
@@ -245,10 +246,11 @@ static int mh_grow_locked(struct mh_client *client, struct mh_bin *bin)
 		pool = mh_pool_create(client->heap, bin);
 	if (IS_ERR(pool))
 		return PTR_ERR(pool);
-	holds = mh_active_holds(client, pool);
+	err = mh_final_prepare(pool);
+	holds = err ? NULL : mh_active_holds(client, pool);
 	if (!holds) {
 		mh_pool_retire(pool);
-		return -ENOMEM;
+		return err ? err : -ENOMEM;
 	}
 	spin_lock(&client->lock);
 	old = active->pool;
@@ -322,6 +324,8 @@ static u32 mh_births(struct mh_client *client, struct mh_active *active, u32 wor
 		idx = word * BITS_PER_LONG + __ffs(mask);
 		header = mh_header(pool, idx);
 		mh_header_begin(pool, idx, nslots, apart);
+		if (unlikely(pool->final))
+			mh_final_born(client, pool, idx);
 		gen = mh_gen(atomic64_read(&header->word)) + 1;
 		atomic64_set_release(&header->word, mh_word(gen, 1));
 		refs[n] = mh_word(gen, pool->first + idx * pool->stride);
@@ -440,7 +444,7 @@ int mh_client_drop(struct mh_client *client, u64 ref, struct mh_dead *dead)
 	return -ESTALE;
 }
 
-/* It refers to nothing, and nobody wants to be told of its death. */
+/* It refers to nothing, and nobody is to be told of its death, or before. */
 static bool mh_inconspicuous(const struct mh_obj *o)
 {
 	u32 nslots;
@@ -448,7 +452,7 @@ static bool mh_inconspicuous(const struct mh_obj *o)
 
 	BUILD_BUG_ON(MOHEAP_RENEW_SLOTS > MH_SLOTS_INLINE);
 	return nslots <= MOHEAP_RENEW_SLOTS && !memchr_inv(slots, 0, nslots * sizeof(*slots)) &&
-	       !mh_watched(o);
+	       !mh_watched(o) && !o->pool->final;
 }
 
 /* The caller has a reference to @from. Return whether that was all, and it is @to now. */
@@ -477,7 +481,8 @@ static bool mh_renew(const struct mh_obj *o, u64 from, u64 to)
  * A pin is enough to make it -EBUSY: under the exclusive gate nobody has one.
  *
  * Return: 0, -EBUSY if something else refers to it, it refers to something or could to too much, or
- * it is watched, -ENOENT if the client does not hold it, or what mh_named() says.
+ * it is watched or to be finalized, -ENOENT if the client does not hold it, or what mh_named()
+ * says.
  */
 int mh_client_renew(struct mh_client *client, u64 from, u64 to, struct mh_dead *dead)
 {
@@ -690,6 +695,19 @@ static void mh_client_free(struct mh_client *client)
 	kvfree(client->active);
 	xa_destroy(&client->holds);
 	kfree(client);
+}
+
+/**
+ * mh_client_forget() - free a client that was never told of anything, and what it holds
+ * @client: the client: nobody else uses it, nor is anybody left to look at a count
+ */
+void mh_client_forget(struct mh_client *client)
+{
+	unsigned long id = 0;
+
+	while (mh_drop_pool(client, &id, true))
+		cond_resched();
+	mh_client_free(client);
 }
 
 /**

@@ -20,6 +20,8 @@
  * Objects without slots are in no cycle, and objects that a client holds are alive, with all
  * that they reach. Both are left alone: neither visited nor subtracted, they lose their
  * references like any other when a garbage object goes. An escape puts back what was taken.
+ * Before any garbage is freed, those who watch it are told, and what is to be finalized first is
+ * spared, with all that it reaches (final.c).
  * The visited are in an array of the budget's length and have their MH_TRIAL bit set; nothing is
  * allocated. The pass is correct whatever the phase of a trace: it frees only what nothing else
  * refers to, and that a marked object is freed does not matter to the trace.
@@ -84,6 +86,7 @@ static const struct moheap_tune mh_tune_default = {
 	.growth = 25,
 	.idle_ms = 20,
 	.enabled = 1,
+	.finalize_ms = 60000,
 };
 
 /**
@@ -131,6 +134,7 @@ struct mh_local {
 	u32 n;		/* visited, and not undone */
 	u32 edges;	/* slots that may still be looked at */
 	u32 freed;
+	u32 staged;
 	u32 cost;	/* visits, or what slots come to */
 	bool large;	/* the candidate in hand reaches what a pass found large */
 	struct mh_dead dead;
@@ -331,17 +335,56 @@ static void mh_local_free(struct mh_local *l)
 	}
 }
 
+/*
+ * Garbage that is to be finalized first is alive for now, and so is what it reaches. All of it is
+ * staged before any of it is spared, for each is due, whoever refers to it. The keeper gets its
+ * reference here and the hold, which would have the pass leave the object alone, at the end.
+ */
+static void mh_local_stage(struct mh_local *l, struct list_head *staged)
+{
+	const struct mh_obj *o = l->c->visited;
+	u32 i;
+
+	for (i = 0; i < l->n; i++)
+		if (o[i].pool->final && mh_test(&o[i], MH_TRIAL) &&
+		    mh_final_stage(l->heap, &o[i], staged)) {
+			mh_count_add(&o[i], 1);
+			l->staged++;
+		}
+	if (list_empty(staged))
+		return;
+	for (i = 0; i < l->n; i++)
+		if (o[i].pool->final && mh_test(&o[i], MH_TRIAL) && mh_final_staged(&o[i]))
+			mh_local_restore(l, &o[i]);
+}
+
+static void mh_local_deliver(struct mh_local *l, struct list_head *staged)
+{
+	struct mh_final *f;
+	struct mh_obj o;
+
+	list_for_each_entry(f, staged, event.list)
+		if (!WARN_ON_ONCE(mh_pool_find(l->heap, f->ref, &o)))
+			mh_final_keep(l->heap, &o);
+	while (!mh_final_deliver(l->heap, staged))
+		;
+}
+
 /* Tell the living among the visited from garbage, which goes. */
 static void mh_local_decide(struct mh_local *l)
 {
 	const struct mh_obj *o = l->c->visited;
+	LIST_HEAD(staged);
 	u32 i;
 
 	for (i = 0; i < l->n; i++)
 		if (mh_test(&o[i], MH_TRIAL) && mh_count(atomic64_read(&o[i].header->word)))
 			mh_local_restore(l, &o[i]);
 	mh_local_tell(l);
+	if (mh_finalizing(l->heap))
+		mh_local_stage(l, &staged);
 	mh_local_free(l);
+	mh_local_deliver(l, &staged);
 }
 
 static bool mh_cand_queued(struct mh_heap *heap)
@@ -394,7 +437,7 @@ static bool mh_candidate_worth(struct mh_heap *heap, const struct mh_obj *o)
 
 	if (mh_test(o, MH_TRIAL) || !mh_alive(word) || !mh_count(word) || mh_is_held_still(o))
 		return false;
-	return heap->phase != MH_SWEEPING || mh_test(o, MH_MARK);
+	return heap->phase < MH_FINALIZING || mh_test(o, MH_MARK);
 }
 
 /* Return false if there is no room for this one behind others: the next pass begins with it. */
@@ -461,7 +504,8 @@ static bool mh_local_pass(struct mh_heap *heap, u32 generation)
 	mh_local_account(&l, candidates, escapes);
 	l.c->stat.local_ns += ktime_get_ns() - since;
 	mh_gate_release(heap, since);
-	mh_tell_end(heap, generation, l.freed, 0);
+	WRITE_ONCE(l.c->staged_ever, l.c->staged_ever + l.staged);
+	mh_tell_end(heap, generation, l.freed, l.staged);
 	return more;
 }
 
@@ -682,6 +726,7 @@ int mh_collector_init(struct mh_heap *heap)
 	if (!heap->collect)
 		return -ENOMEM;
 	heap->collect->credit = MH_CREDIT_MAX;
+	INIT_LIST_HEAD(&heap->collect->staged);
 	heap->creator = get_task_struct(current);
 	return 0;
 }
@@ -794,7 +839,7 @@ static u64 mh_found_unreachable(struct mh_heap *heap)
 	struct mh_counters sum;
 
 	mh_counters_sum(heap, &sum);
-	return sum.freed_local + sum.freed_trace;
+	return sum.freed_local + sum.freed_trace + READ_ONCE(heap->collect->staged_ever);
 }
 
 /**
@@ -853,7 +898,8 @@ static bool mh_tune_ok(const struct moheap_tune *tune)
 {
 	return tune->budget && tune->budget <= MOHEAP_BUDGET_MAX && tune->threshold &&
 	       tune->threshold <= INT_MAX && tune->growth && tune->growth <= 1000 &&
-	       tune->idle_ms && tune->idle_ms <= 60000 && tune->enabled <= 1;
+	       tune->idle_ms && tune->idle_ms <= 60000 && tune->enabled <= 1 &&
+	       tune->finalize_ms && tune->finalize_ms <= 86400000;
 }
 
 /**
@@ -880,12 +926,16 @@ int mh_collector_tune(struct mh_heap *heap, struct moheap_tune *tune)
 		now.idle_ms = tune->idle_ms;
 	if (tune->set & MOHEAP_TUNE_ENABLED)
 		now.enabled = tune->enabled;
+	if (tune->set & MOHEAP_TUNE_FINALIZE)
+		now.finalize_ms = tune->finalize_ms;
 	if (!mh_tune_ok(&now)) {
 		mutex_unlock(&heap->collect_lock);
 		return -ERANGE;
 	}
 	heap->tune = now;
 	mutex_unlock(&heap->collect_lock);
+	if (tune->set & MOHEAP_TUNE_FINALIZE)
+		mh_final_tuned(heap);
 	now.set = tune->set;
 	now.size = tune->size;
 	*tune = now;

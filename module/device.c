@@ -298,6 +298,8 @@ static long mh_ioctl_object(struct file *file, struct mh_client *client, void __
 			object.flags |= MOHEAP_OBJECT_CANDIDATE;
 		if (mh_watched(&o))
 			object.flags |= MOHEAP_OBJECT_WATCHED;
+		if (mh_final_was_due(&o))
+			object.flags |= MOHEAP_OBJECT_FINALIZED;
 		mh_unpin(heap, &o, &dead);
 		mh_reap(heap, &dead, MH_REAP_INLINE);
 	}
@@ -345,7 +347,7 @@ static long mh_ioctl_tune(struct file *file, struct mh_client *client, void __us
 	if (err)
 		return err;
 	if (tune.set & ~(MOHEAP_TUNE_BUDGET | MOHEAP_TUNE_THRESHOLD | MOHEAP_TUNE_GROWTH |
-			 MOHEAP_TUNE_IDLE | MOHEAP_TUNE_ENABLED) || tune.reserved)
+			 MOHEAP_TUNE_IDLE | MOHEAP_TUNE_ENABLED | MOHEAP_TUNE_FINALIZE))
 		return -EINVAL;
 	if (tune.set && client->readonly)
 		return -EACCES;

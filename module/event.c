@@ -6,7 +6,7 @@
  * happens, and a client that does not read costs no more than what it asked for. It is QUEUED on
  * client->events, in the order in which things happen; a reader takes some off (READING), copies
  * them out, and then they are told (IDLE again) or go back to where they were, if the caller's
- * memory turned out not to be there.
+ * memory turned out not to be there, or the kernel is short of it.
  *
  * Of collections there may be any number, so they have one event of each type for a client, and
  * those that the client has not seen yet add up there. Every end moves behind the begin that it
@@ -30,6 +30,11 @@
 static struct mh_told *mh_told(struct mh_event *event)
 {
 	return container_of(event, struct mh_told, event);
+}
+
+static struct mh_final *mh_final(struct mh_event *event)
+{
+	return container_of(event, struct mh_final, event);
 }
 
 static struct mh_watch *mh_watch(struct mh_event *event)
@@ -66,6 +71,7 @@ void mh_events_close(struct mh_client *client)
 	list_del_init(&client->listener);
 	spin_unlock(&heap->event_lock);
 	mh_watches_close(client);
+	mh_final_close(client);
 }
 
 /**
@@ -87,16 +93,16 @@ void mh_event_queue(struct mh_client *client, struct mh_event *event)
 /* ---- Collections ---- */
 
 static void mh_told_add(struct mh_told *told, u32 generation, u64 count, u64 collected,
-			u64 uncollectable)
+			u64 finalizing)
 {
 	told->generation = generation;
 	told->count += count;
 	told->collected += collected;
-	told->uncollectable += uncollectable;
+	told->finalizing += finalizing;
 }
 
 static void mh_tell(struct mh_heap *heap, int which, u32 generation, u64 collected,
-		    u64 uncollectable)
+		    u64 finalizing)
 {
 	struct mh_client *client;
 	struct mh_told *told;
@@ -107,7 +113,7 @@ static void mh_tell(struct mh_heap *heap, int which, u32 generation, u64 collect
 	spin_lock(&heap->event_lock);
 	list_for_each_entry(client, &heap->listeners, listener) {
 		told = &client->told[which];
-		mh_told_add(told, generation, 1, collected, uncollectable);
+		mh_told_add(told, generation, 1, collected, finalizing);
 		if (told->event.state == MH_EVENT_IDLE)
 			mh_event_queue(client, &told->event);
 		else if (told->event.state == MH_EVENT_QUEUED)
@@ -131,17 +137,17 @@ void mh_tell_begin(struct mh_heap *heap, u32 generation)
  * @heap: the heap; caller holds heap->collect_lock
  * @generation: its generation
  * @collected: objects it found unreachable and freed
- * @uncollectable: objects it found unreachable and kept
+ * @finalizing: objects it found unreachable, which are to be finalized first
  */
-void mh_tell_end(struct mh_heap *heap, u32 generation, u64 collected, u64 uncollectable)
+void mh_tell_end(struct mh_heap *heap, u32 generation, u64 collected, u64 finalizing)
 {
 	struct moheap_generation *stat = &heap->collect->stat.generation[generation];
 
 	lockdep_assert_held(&heap->collect_lock);
 	stat->collections++;
 	stat->collected += collected;
-	stat->uncollectable += uncollectable;
-	mh_tell(heap, MH_TOLD_END, generation, collected, uncollectable);
+	stat->finalizing += finalizing;
+	mh_tell(heap, MH_TOLD_END, generation, collected, finalizing);
 }
 
 /**
@@ -149,18 +155,26 @@ void mh_tell_end(struct mh_heap *heap, u32 generation, u64 collected, u64 uncoll
  * @client: the client; no lock may be held
  * @events: MOHEAP_LISTEN_*
  *
- * Return: 0 or -EINVAL.
+ * Return: 0, -EINVAL, -EACCES if a client that may change nothing wants to finalize, -ENOMEM.
  */
 int mh_events_listen(struct mh_client *client, u32 events)
 {
 	struct mh_heap *heap = client->heap;
 
-	if (events & ~MOHEAP_LISTEN_COLLECT)
+	if (events & ~(MOHEAP_LISTEN_COLLECT | MOHEAP_LISTEN_FINALIZE))
 		return -EINVAL;
+	if (events & MOHEAP_LISTEN_FINALIZE) {
+		if (client->readonly)
+			return -EACCES;
+		if (xa_err(xa_store(&heap->finalizers, client->id, client, MH_GFP)))
+			return -ENOMEM;
+	}
 	spin_lock(&heap->event_lock);
 	list_del_init(&client->listener);
 	if (events & MOHEAP_LISTEN_COLLECT)
 		list_add_tail(&client->listener, &heap->listeners);
+	if (!(events & MOHEAP_LISTEN_FINALIZE))
+		xa_erase(&heap->finalizers, client->id);
 	spin_unlock(&heap->event_lock);
 	return 0;
 }
@@ -177,27 +191,38 @@ static void mh_told_record(struct mh_client *client, struct mh_told *told,
 		.index = told->generation,
 		.count = told->count,
 		.collected = told->collected,
-		.uncollectable = told->uncollectable,
+		.finalizing = told->finalizing,
 	};
 	told->count = 0;
 	told->collected = 0;
-	told->uncollectable = 0;
+	told->finalizing = 0;
 }
 
 static void mh_event_record(struct mh_client *client, struct mh_event *event,
 			    struct moheap_event *record)
 {
-	if (event->kind == MH_EVENT_COLLECT) {
+	switch (event->kind) {
+	case MH_EVENT_COLLECT:
 		mh_told_record(client, mh_told(event), record);
-		return;
+		break;
+	case MH_EVENT_WATCH:
+		*record = (struct moheap_event){
+			.type = MOHEAP_EVENT_WATCH,
+			.index = event->id,
+			.ref = mh_watch(event)->ref,
+			.cookie = mh_watch(event)->cookie,
+			.count = 1,
+		};
+		break;
+	case MH_EVENT_FINAL:
+		mh_final_taken(client->heap, mh_final(event));
+		*record = (struct moheap_event){
+			.type = MOHEAP_EVENT_FINALIZE,
+			.ref = mh_final(event)->ref,
+			.count = 1,
+		};
+		break;
 	}
-	*record = (struct moheap_event){
-		.type = MOHEAP_EVENT_WATCH,
-		.index = event->id,
-		.ref = mh_watch(event)->ref,
-		.cookie = mh_watch(event)->cookie,
-		.count = 1,
-	};
 }
 
 /* Take up to @n events off the queue. Return how many. */
@@ -228,6 +253,10 @@ static void mh_event_done(struct mh_client *client, struct mh_event *event)
 		mh_watch_told(mh_watch(event));
 		return;
 	}
+	if (event->kind == MH_EVENT_FINAL) {
+		mh_final_told(client, mh_final(event));
+		return;
+	}
 	spin_lock(&client->heap->event_lock);
 	event->state = MH_EVENT_IDLE;
 	if (mh_told(event)->count)
@@ -244,7 +273,9 @@ static void mh_event_return(struct mh_client *client, struct mh_event *event,
 	spin_lock(&client->heap->event_lock);
 	if (event->kind == MH_EVENT_COLLECT)
 		mh_told_add(told, told->count ? told->generation : record->index,
-			    record->count, record->collected, record->uncollectable);
+			    record->count, record->collected, record->finalizing);
+	else if (event->kind == MH_EVENT_FINAL)
+		mh_final_returned(client->heap, mh_final(event));
 	event->state = MH_EVENT_QUEUED;
 	list_add(&event->list, &client->events);
 	spin_unlock(&client->heap->event_lock);
@@ -260,21 +291,42 @@ static int mh_events_copy(u64 to, const struct moheap_event *records, u32 n, boo
 	return 0;
 }
 
-/* Return how many events were told, or -EFAULT. */
+/*
+ * Get what telling needs besides the record. Return how many events can be told; fewer than @n for
+ * want of memory.
+ */
+static u32 mh_events_ready(struct mh_client *client, struct mh_event **hand,
+			   struct moheap_event *records, u32 n)
+{
+	u32 i;
+
+	for (i = 0; i < n; i++)
+		if (hand[i]->kind == MH_EVENT_FINAL &&
+		    mh_final_ready(client, mh_final(hand[i]), &records[i].index))
+			break;
+	return i;
+}
+
+/* Return how many events were told, or why none was. */
 static int mh_events_step(struct mh_client *client, u64 to, u32 n, bool user)
 {
 	struct moheap_event records[MH_EVENTS_STEP];
 	struct mh_event *hand[MH_EVENTS_STEP];
 	u32 taken = mh_events_take(client, hand, records, min_t(u32, n, MH_EVENTS_STEP));
-	int err = mh_events_copy(to, records, taken, user);
-	u32 i;
+	u32 ready = mh_events_ready(client, hand, records, taken);
+	u32 i, told = ready;
+	int err = taken && !ready ? -ENOMEM : 0;
 
-	for (i = 0; !err && i < taken; i++)
+	if (mh_events_copy(to, records, ready, user)) {
+		err = -EFAULT;
+		told = 0;
+	}
+	for (i = 0; i < told; i++)
 		mh_event_done(client, hand[i]);
 	/* The last one first, so that the first one is. */
-	for (i = taken; err && i; i--)
+	for (i = taken; i > told; i--)
 		mh_event_return(client, hand[i - 1], &records[i - 1]);
-	return err ? err : taken;
+	return err ? err : told;
 }
 
 /**
@@ -284,7 +336,8 @@ static int mh_events_step(struct mh_client *client, u64 to, u32 n, bool user)
  * @n: room for so many
  * @user: @to is a pointer of a user process
  *
- * Return: how many, 0 if there was none; -EFAULT or -EINTR, where it was none for that reason.
+ * Return: how many, 0 if there was none; -EFAULT, -ENOMEM or -EINTR, where it was none for that
+ * reason.
  */
 int mh_events_read(struct mh_client *client, u64 to, u32 n, bool user)
 {

@@ -117,6 +117,9 @@ static void mh_heap_init(struct mh_heap *heap, u64 limit, u32 flags)
 	init_llist_head(&heap->trim);
 	spin_lock_init(&heap->event_lock);
 	INIT_LIST_HEAD(&heap->listeners);
+	xa_init_flags(&heap->finalizers, XA_FLAGS_ACCOUNT);
+	INIT_LIST_HEAD(&heap->due);
+	INIT_DELAYED_WORK(&heap->final_work, mh_final_work);
 	atomic64_set(&heap->kernel_bytes, sizeof(*heap) + sizeof(struct mh_collect));
 }
 
@@ -175,6 +178,7 @@ static void mh_heap_destroy(struct mh_heap *heap)
 	struct mh_pool *pool;
 	unsigned long id;
 
+	mh_final_destroy(heap);
 	mh_collector_destroy(heap);
 	xa_for_each(&heap->pools, id, pool) {
 		mh_pool_free_apart(pool);
@@ -182,6 +186,7 @@ static void mh_heap_destroy(struct mh_heap *heap)
 		cond_resched();
 	}
 	xa_destroy(&heap->pools);
+	xa_destroy(&heap->finalizers);
 	mh_types_destroy(heap);
 	mh_arena_destroy(heap);
 	mh_user_put(heap->owner);
@@ -296,6 +301,11 @@ void mh_heap_stat(struct mh_heap *heap, struct moheap_stat *stat)
 	stat->candidates = atomic_read(&heap->ncand);
 	stat->escaped = atomic_read(&heap->escaped);
 	stat->tracing = READ_ONCE(heap->phase) != MH_IDLE;
+	spin_lock(&heap->event_lock);
+	stat->finalizing = heap->ndue;
+	stat->finalized = heap->finalized;
+	stat->unfinalized = heap->unfinalized;
+	spin_unlock(&heap->event_lock);
 	stat->clients = refcount_read(&heap->nclients);
 	mutex_lock(&heap->lock);
 	stat->pools = heap->npools;

@@ -8,7 +8,8 @@
  *	batch		ordered operations
  *	collect, trace	the collector: local passes, the thread; the concurrent trace
  *	check		the invariants of a heap, recounted
- *	event, watch	what clients are told
+ *	event		what clients are told
+ *	watch, final	... of deaths, and before them (object tells these)
  *	client		holds
  *	object		the lifetime of one object
  *	pool		blocks and their headers
@@ -46,6 +47,7 @@
 #include <linux/spinlock.h>
 #include <linux/uidgid.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
@@ -182,6 +184,7 @@ enum mh_map {
  * @grey_node: in heap->grey
  * @cand_node: in heap->cand
  * @watches: of each object, once there was a watch here; see watch.c
+ * @final: of each object, where its type is finalizable; see final.c
  * @check: counts found by mh_heap_check(), while that runs
  * @headers: the headers
  * @map: the bitmaps, BITS_TO_LONGS(nblocks) each
@@ -206,6 +209,7 @@ struct mh_pool {
 	struct llist_node grey_node;
 	struct llist_node cand_node;
 	struct mh_watches *watches;
+	struct mh_final *final;
 	u32 *check;
 	void *headers;
 	unsigned long map[];
@@ -393,6 +397,7 @@ enum mh_phase {
 	MH_IDLE,	/* no trace */
 	MH_CLEAR,	/* old marks are being wiped */
 	MH_MARKING,	/* roots and grey objects are being followed */
+	MH_FINALIZING,	/* unmarked means unreachable; what is due is being marked, and followed */
 	MH_SWEEPING,	/* unmarked means condemned */
 };
 
@@ -435,6 +440,15 @@ enum mh_phase {
  * @without: barriers that a test took out; set while no trace is under way
  * @event_lock: see event.c
  * @listeners: clients that are told of collections; under @event_lock
+ * @finalizers: clients that objects may be handed to, by their ids; erased under @event_lock
+ * @keeper: the client without a file that holds what is due; made with the first type that is
+ *	finalizable
+ * @due: what is due, and queued for a client, oldest first; under @event_lock
+ * @ndue: how many
+ * @finalized: objects handed to a client; under @event_lock
+ * @unfinalized: objects skipped; under @event_lock
+ * @final_work: skips what nobody reads
+ * @last_client: the id of the client made last
  */
 struct mh_heap {
 	u64 id;
@@ -481,6 +495,14 @@ struct mh_heap {
 
 	spinlock_t event_lock;		/* see event.c */
 	struct list_head listeners;
+	struct xarray finalizers;
+	struct mh_client *keeper;
+	struct list_head due;
+	u64 ndue;
+	u64 finalized;
+	u64 unfinalized;
+	struct delayed_work final_work;
+	atomic_t last_client;
 };
 
 /*
@@ -596,6 +618,12 @@ static inline u32 *mh_slots(const struct mh_obj *o, u32 *nslots)
 	}
 }
 
+/* Are objects being marked by what happens to them? */
+static inline bool mh_marking(const struct mh_heap *heap)
+{
+	return heap->phase == MH_MARKING || heap->phase == MH_FINALIZING;
+}
+
 static inline bool mh_may_cycle(const struct mh_pool *pool)
 {
 	return pool->bin->geo.nslots || pool->bin->geo.kind == MH_SLOTS_APART;
@@ -667,12 +695,15 @@ struct mh_active {
 enum mh_event_kind {
 	MH_EVENT_COLLECT,	/* part of a struct mh_told */
 	MH_EVENT_WATCH,		/* part of a struct mh_watch */
+	MH_EVENT_FINAL,		/* part of a struct mh_final */
 };
 
 enum mh_event_state {
 	MH_EVENT_IDLE,		/* nothing to tell; on no list */
+	MH_EVENT_STAGED,	/* soon to be queued; on a list of the collector's */
 	MH_EVENT_QUEUED,	/* on client->events */
 	MH_EVENT_READING,	/* in the hands of a reader */
+	MH_EVENT_TOLD,		/* never again; on no list */
 };
 
 /**
@@ -680,7 +711,7 @@ enum mh_event_state {
  * @list: see enum mh_event_state
  * @kind: enum mh_event_kind
  * @state: enum mh_event_state
- * @id: of a watch
+ * @id: of a watch; of the client that made the finalizable object
  */
 struct mh_event {
 	struct list_head list;
@@ -698,19 +729,20 @@ enum { MH_TOLD_BEGIN, MH_TOLD_END, MH_TOLD };
  * @generation: of the last
  * @count: how many
  * @collected: objects they freed
- * @uncollectable: objects they kept
+ * @finalizing: objects they found to be due
  */
 struct mh_told {
 	struct mh_event event;
 	u32 generation;
 	u64 count;
 	u64 collected;
-	u64 uncollectable;
+	u64 finalizing;
 };
 
 /**
  * struct mh_client - one open file on a heap
  * @heap: the heap
+ * @id: unlike that of any other client, as far as 32 bits go
  * @readonly: may change nothing
  * @grow_lock: see client.c
  * @lock: protects @active and the cursors of the pools there
@@ -727,6 +759,7 @@ struct mh_told {
  */
 struct mh_client {
 	struct mh_heap *heap;
+	u32 id;
 	bool readonly;
 	struct mutex grow_lock;	/* see client.c */
 	spinlock_t lock;	/* protects active */
@@ -746,6 +779,7 @@ struct mh_client {
 struct mh_client *mh_client_create(struct mh_heap *heap, bool readonly);
 struct mh_client *mh_client_clone(struct mh_client *from);
 void mh_client_destroy(struct mh_client *client);
+void mh_client_forget(struct mh_client *client);
 int mh_client_grow(struct mh_client *client, struct mh_bin *bin);
 int mh_client_reserve(struct mh_client *client, u32 pool_id, u32 nblocks);
 struct mh_holds *mh_client_holds(struct mh_client *client, struct mh_pool *pool);
@@ -792,7 +826,7 @@ int mh_events_listen(struct mh_client *client, u32 events);
 int mh_events_read(struct mh_client *client, u64 to, u32 n, bool user);
 void mh_event_queue(struct mh_client *client, struct mh_event *event);
 void mh_tell_begin(struct mh_heap *heap, u32 generation);
-void mh_tell_end(struct mh_heap *heap, u32 generation, u64 collected, u64 uncollectable);
+void mh_tell_end(struct mh_heap *heap, u32 generation, u64 collected, u64 finalizing);
 
 /* ---- watch.c ---- */
 
@@ -847,6 +881,66 @@ static inline u32 mh_watched(const struct mh_obj *o)
 	return watches ? READ_ONCE(watches[o->idx].n) : 0;
 }
 
+/* ---- final.c ---- */
+
+/**
+ * struct mh_final - an object that is to be finalized before it goes
+ * @event: to tell a client
+ * @due: in heap->due while the event is queued
+ * @ref: of the object, once it is due
+ * @since: when it was queued, in jiffies
+ */
+struct mh_final {
+	struct mh_event event;
+	struct list_head due;
+	u64 ref;
+	unsigned long since;
+};
+
+int mh_final_init(struct mh_heap *heap);
+void mh_final_destroy(struct mh_heap *heap);
+int mh_final_prepare(struct mh_pool *pool);
+void mh_final_free(struct mh_pool *pool);
+bool mh_final_rescue(struct mh_heap *heap, const struct mh_obj *o);
+bool mh_final_stage(struct mh_heap *heap, const struct mh_obj *o, struct list_head *staged);
+bool mh_final_staged(const struct mh_obj *o);
+void mh_final_keep(struct mh_heap *heap, const struct mh_obj *o);
+bool mh_final_deliver(struct mh_heap *heap, struct list_head *staged);
+void mh_final_taken(struct mh_heap *heap, struct mh_final *f);
+void mh_final_returned(struct mh_heap *heap, struct mh_final *f);
+int mh_final_ready(struct mh_client *client, struct mh_final *f, u32 *type);
+void mh_final_told(struct mh_client *client, struct mh_final *f);
+void mh_final_close(struct mh_client *client);
+void mh_final_work(struct work_struct *work);
+void mh_final_tuned(struct mh_heap *heap);
+
+/**
+ * mh_final_born() - a new object is not due yet
+ * @client: who makes it
+ * @pool: where
+ * @idx: the block, which nobody else sees yet
+ */
+static inline void mh_final_born(struct mh_client *client, struct mh_pool *pool, u32 idx)
+{
+	struct mh_event *event = &pool->final[idx].event;
+
+	event->kind = MH_EVENT_FINAL;
+	event->state = MH_EVENT_IDLE;
+	event->id = client->id;
+}
+
+/* Was an object ever due? */
+static inline bool mh_final_was_due(const struct mh_obj *o)
+{
+	return o->pool->final && READ_ONCE(o->pool->final[o->idx].event.state) != MH_EVENT_IDLE;
+}
+
+/* Is there anybody whom objects can be handed to? */
+static inline bool mh_finalizing(struct mh_heap *heap)
+{
+	return READ_ONCE(heap->keeper) && !xa_empty(&heap->finalizers);
+}
+
 /* ---- collect.c, trace.c, check.c ---- */
 
 /**
@@ -856,6 +950,10 @@ static inline u32 mh_watched(const struct mh_obj *o)
  * @cursor: next pool of the phase under way
  * @sweep_id: the pool being swept
  * @sweep_idx: block of it to go on from
+ * @staged: objects that the trace under way found due
+ * @nstaged: how many there were
+ * @staged_ever: how many all traces and local passes found
+ * @final_step: what FINALIZING is at; see trace.c
  * @condemned: the condemned object that is being cleared, or no pool; pinned
  * @following: ref of an object with slots apart that is being followed, or 0
  * @followed: how many of its slots were
@@ -883,6 +981,10 @@ struct mh_collect {
 	unsigned long cursor;
 	unsigned long sweep_id;
 	u32 sweep_idx;
+	struct list_head staged;
+	u64 nstaged;
+	u64 staged_ever;
+	u32 final_step;
 	struct mh_obj condemned;
 	u64 following;
 	u32 followed;

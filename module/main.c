@@ -24,8 +24,8 @@ static_assert(sizeof(struct moheap_object) == 56);
 static_assert(sizeof(struct moheap_collect) == 24);
 static_assert(sizeof(struct moheap_event) == 64);
 static_assert(sizeof(struct moheap_listen) == 8);
-static_assert(sizeof(struct moheap_generation) == 24);
-static_assert(sizeof(struct moheap_stat) == 8 + 27 * 8 + 3 * 24);
+static_assert(sizeof(struct moheap_generation) == 32);
+static_assert(sizeof(struct moheap_stat) == 8 + 30 * 8 + 3 * 32);
 static_assert(sizeof(struct moheap_tune) == 32);
 
 static int __init mh_init(void)

@@ -49,10 +49,13 @@ u64 mh_ref(const struct mh_obj *o)
 	return mh_word(mh_gen(atomic64_read(&o->header->word)), mh_granule(o));
 }
 
-/* Barrier C: while unmarked means condemned, a ref to such an object is as good as stale. */
+/*
+ * Barrier C: while unmarked means unreachable, or condemned, a ref to such an object is as good as
+ * stale.
+ */
 static bool mh_condemned(struct mh_heap *heap, const struct mh_obj *o)
 {
-	return heap->phase == MH_SWEEPING && !mh_test(o, MH_MARK) &&
+	return heap->phase >= MH_FINALIZING && !mh_test(o, MH_MARK) &&
 	       mh_barrier(heap, MH_BARRIER_C);
 }
 
@@ -169,8 +172,12 @@ int mh_pin_slot(struct mh_heap *heap, u32 *slot, struct mh_obj *o)
 		if (mh_pin_live(o)) {
 			bool full = mh_count(atomic64_read(&o->header->word)) > MOHEAP_COUNT_MAX;
 
-			if (READ_ONCE(*slot) == granule && !full)
+			if (READ_ONCE(*slot) == granule && !full) {
+				/* Not marked yet, its ref would be stale, for a while. */
+				if (unlikely(heap->phase == MH_FINALIZING))
+					mh_shade(heap, o);
 				return 1;
+			}
 			mh_unpin(heap, o, &dead);
 			mh_reap(heap, &dead, MH_REAP_INLINE);
 			if (full)
@@ -213,6 +220,8 @@ void mh_slots_begin(const struct mh_obj *o)
 static void mh_died(struct mh_heap *heap, const struct mh_obj *o, u32 gen, struct mh_dead *dead)
 {
 	if (gen & 1) {
+		if (unlikely(o->pool->final) && mh_final_rescue(heap, o))
+			return;
 		if (mh_watched(o))
 			mh_watches_fire(heap, o);
 		mh_slots_begin(o);
@@ -315,7 +324,7 @@ bool mh_shade(struct mh_heap *heap, const struct mh_obj *o)
 {
 	struct mh_pool *pool = o->pool;
 
-	if (heap->phase != MH_MARKING || mh_test(o, MH_MARK))
+	if (!mh_marking(heap) || mh_test(o, MH_MARK))
 		return false;
 	if (test_and_set_bit(o->idx, mh_map(pool, MH_MARK)))
 		return false;

@@ -219,6 +219,7 @@ void mh_pool_free_apart(struct mh_pool *pool)
 void mh_pool_free(struct mh_pool *pool)
 {
 	mh_watches_free(pool);
+	mh_final_free(pool);
 	kmem_cache_free(mh_caches[pool->bin->geo.class], pool);
 }
 

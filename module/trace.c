@@ -2,15 +2,19 @@
 /*
  * The trace: find every object that no client can reach, beside the mutators, and free it.
  *
- * heap->phase goes IDLE, CLEAR, MARKING, SWEEPING, IDLE, each change a bounded step under the
- * exclusive gate. Between the changes the trace works in slices under the shared gate, like any
- * mutator. It allocates nothing: marks, grey objects and candidates are bitmaps of the pools,
- * and a pool with grey objects is queued through a node of its own.
+ * heap->phase goes IDLE, CLEAR, MARKING, (FINALIZING,) SWEEPING, IDLE, each change a bounded step
+ * under the exclusive gate. Between the changes the trace works in slices under the shared gate,
+ * like any mutator. It allocates nothing: marks, grey objects and candidates are bitmaps of the
+ * pools, and a pool with grey objects is queued through a node of its own.
  *
  *	CLEAR		wipe the marks, and the candidates: this trace answers for them (but not
  *			for garbage that a store marks later, see mh_shade_stored())
  *	MARKING		mark what clients hold, then what marked objects refer to, until no
  *			object is grey (marked, but its slots not followed yet)
+ *	FINALIZING	if a client listens for objects to finalize: unmarked means
+ *			unreachable. Tell those who watch such objects; stage what is due, hold
+ *			it for the keeper and mark it; then mark what that reaches, until no
+ *			object is grey; then queue what was staged for its clients
  *	SWEEPING	unmarked means condemned: make the generation even, so that nothing names
  *			the object any more, clear its slots, and let the counts free it
  *
@@ -37,13 +41,23 @@
  * SWEEPING, an unmarked object is as good as gone (mh_pin() says -ESTALE): without that barrier
  * (C) a hold could bring back an object whose slots are being cleared.
  *
+ * FINALIZING is a second MARKING, after which the same holds, with the same barriers: new roots are
+ * what the keeper holds, shaded as it gets the hold (H). But C is there from its beginning: refs to
+ * the unmarked do not pin them, so nobody can bring back what was found unreachable, and all of it
+ * that is due is seen to be. (What dies meanwhile by its count is rescued by itself, and marked.)
+ * Nothing grey is followed before all is staged: what is due, but reached by something else that is
+ * due, is still unmarked until then. Who has an object in hand, so a marked one, may find
+ * unmarked ones in its slots from then on; they would be marked soon, and mh_pin_slot() does it at
+ * once, so that no ref is stale that will be valid again.
+ *
  * Why no garbage survives a full collect. Only three things mark an object: a hold, birth, or a
  * slot of a marked object. What is unreachable when MARKING begins, and is not brought back
  * with a ref somebody kept, is referred to only by objects that are unreachable as well: none of
  * them is ever marked. So all of it is swept. This is why there is no snapshot at the
  * beginning: shading what is overwritten would keep garbage that a dead object referred to. An
  * object referred to by the dead that wait on heap->dead is condemned all the same; its count
- * falls to zero when they are reaped, which mh_collect() waits for.
+ * falls to zero when they are reaped, which mh_collect() waits for. What is due, and what it
+ * reaches, survives once.
  *
  * Why it ends. Every slice of MARKING follows an object, each at most once a trace, and objects
  * born during it are never grey.
@@ -97,6 +111,7 @@ void mh_trace_begin(struct mh_heap *heap)
 
 	lockdep_assert_held(&heap->collect_lock);
 	c->begun++;
+	c->nstaged = 0;
 	c->started = ktime_get_ns();
 	trace_moheap_trace_begin(heap, c->begun);
 	mh_tell_begin(heap, MOHEAP_COLLECT_FULL);
@@ -397,6 +412,89 @@ static bool mh_sweep_slice(struct mh_heap *heap)
 	return budget > 0 && pools < MH_SWEEP_POOLS && !pool;
 }
 
+/* What FINALIZING is at. */
+enum {
+	MH_FINAL_TELL,	/* who watches what is unreachable is told */
+	MH_FINAL_STAGE,	/* what is unreachable and finalizable is staged, and marked */
+	MH_FINAL_MARK,	/* what that reaches is marked; then clients are told */
+};
+
+static void mh_finalizing_begin(struct mh_heap *heap)
+{
+	struct mh_collect *c = heap->collect;
+
+	mh_set_phase(heap, MH_FINALIZING);
+	c->final_step = MH_FINAL_TELL;
+	c->sweep_id = ULONG_MAX;
+}
+
+/* @o was unreachable when MARKING ended. It may die by itself, and its block be used anew. */
+static void mh_finalizing_object(struct mh_heap *heap, const struct mh_obj *o,
+				 struct mh_dead *dead)
+{
+	struct mh_collect *c = heap->collect;
+
+	if (!mh_pin_live(o))
+		return;
+	if (!mh_test(o, MH_MARK)) {
+		if (c->final_step == MH_FINAL_TELL) {
+			mh_watches_fire(heap, o);
+		} else if (mh_final_stage(heap, o, &c->staged)) {
+			/* The pin is the keeper's. */
+			mh_final_keep(heap, o);
+			c->nstaged++;
+			return;
+		}
+	}
+	mh_unpin(heap, o, dead);
+}
+
+static bool mh_finalizing_wants(const struct mh_collect *c, const struct mh_pool *pool)
+{
+	return c->final_step == MH_FINAL_TELL ? !!READ_ONCE(pool->watches) : !!pool->final;
+}
+
+/* Look at what is unreachable in some pools. Return true when all are done. */
+static bool mh_finalizing_pools(struct mh_heap *heap)
+{
+	struct mh_collect *c = heap->collect;
+	int budget = MH_SWEEP_STEP, pools = 0;
+	struct mh_dead dead = { };
+	struct mh_pool *pool = NULL;
+	struct mh_obj o;
+
+	while (budget > 0 && pools < MH_SWEEP_POOLS) {
+		pool = mh_sweep_pool(heap);
+		if (!pool)
+			break;
+		if (mh_finalizing_wants(c, pool) && mh_next_unmarked(heap, pool, &o)) {
+			budget -= 1 + mh_watched(&o);
+			if (c->final_step == MH_FINAL_STAGE || mh_watched(&o))
+				mh_finalizing_object(heap, &o, &dead);
+		} else {
+			c->cursor++;
+			pools++;
+		}
+	}
+	mh_reap(heap, &dead, MH_SWEEP_STEP);
+	return !pool;
+}
+
+/* Return true when MARKING, as it were, is over again, and all clients are told. */
+static bool mh_finalizing_slice(struct mh_heap *heap)
+{
+	struct mh_collect *c = heap->collect;
+
+	if (c->final_step == MH_FINAL_MARK)
+		return mh_mark_slice(heap) && mh_final_deliver(heap, &c->staged);
+	if (mh_finalizing_pools(heap)) {
+		c->final_step++;
+		c->cursor = 0;
+		c->sweep_id = ULONG_MAX;
+	}
+	return false;
+}
+
 static void mh_trace_end(struct mh_heap *heap)
 {
 	struct mh_collect *c = heap->collect;
@@ -410,7 +508,8 @@ static void mh_trace_end(struct mh_heap *heap)
 	c->lasted = nsecs_to_jiffies(ns);
 	c->finished++;
 	c->stat.traces++;
-	mh_tell_end(heap, MOHEAP_COLLECT_FULL, sum.freed_trace - c->freed_trace, 0);
+	WRITE_ONCE(c->staged_ever, c->staged_ever + c->nstaged);
+	mh_tell_end(heap, MOHEAP_COLLECT_FULL, sum.freed_trace - c->freed_trace, c->nstaged);
 	c->freed_trace = sum.freed_trace;
 	trace_moheap_trace_end(heap, c->finished, c->live, ns);
 }
@@ -440,6 +539,9 @@ static bool mh_trace_slice(struct mh_heap *heap)
 		else
 			done = mh_mark_slice(heap);
 		break;
+	case MH_FINALIZING:
+		done = mh_finalizing_slice(heap);
+		break;
 	case MH_SWEEPING:
 		done = mh_sweep_slice(heap);
 		break;
@@ -462,6 +564,12 @@ static void mh_trace_advance(struct mh_heap *heap)
 		c->rooted = false;
 		break;
 	case MH_MARKING:
+		if (mh_marked_all(heap) && mh_finalizing(heap)) {
+			mh_finalizing_begin(heap);
+			break;
+		}
+		fallthrough;
+	case MH_FINALIZING:
 		if (mh_marked_all(heap)) {
 			mh_set_phase(heap, MH_SWEEPING);
 			c->sweep_id = ULONG_MAX;

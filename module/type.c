@@ -239,7 +239,8 @@ static bool mh_type_ok(const struct moheap_type *desc, const struct moheap_field
 {
 	u32 i;
 
-	if (desc->flags & ~(MOHEAP_TYPE_VAR_PAYLOAD | MOHEAP_TYPE_VAR_SLOTS))
+	if (desc->flags & ~(MOHEAP_TYPE_VAR_PAYLOAD | MOHEAP_TYPE_VAR_SLOTS |
+			    MOHEAP_TYPE_FINALIZE))
 		return false;
 	if (!mh_name_ok(desc->name, false) || desc->reserved)
 		return false;
@@ -350,6 +351,9 @@ int mh_type_register(struct mh_heap *heap, const struct moheap_type *desc,
 
 	if (!mh_type_ok(desc, fields))
 		return -EINVAL;
+	ret = desc->flags & MOHEAP_TYPE_FINALIZE ? mh_final_init(heap) : 0;
+	if (ret)
+		return ret;
 	type = mh_type_new(desc, fields);
 	if (!type)
 		return -ENOMEM;

@@ -45,6 +45,7 @@
  * COLLECT        EINVAL     no such generation
  *                EACCES     the client is read-only
  * LISTEN         EINVAL     an event that nobody can listen to
+ *                EACCES     the client is read-only and wants to finalize
  * TUNE           EACCES     the client is read-only and set is not zero
  *                ERANGE     a value outside its bounds
  * CHECK          EPERM      the heap was created without MOHEAP_CREATE_DEBUG
@@ -61,6 +62,7 @@
  *                EAGAIN     no event is there, and the file is open with O_NONBLOCK
  *                EINTR      a signal came before the first event
  *                EFAULT     the buffer is no memory of the caller; no event is lost
+ *                ENOMEM     no memory to have the client hold an object; no event is lost
  * poll           POLLERR    the file is bound to no heap
  *
  * An operation of a batch leaves its errno in moheap_op.error:
@@ -77,7 +79,8 @@
  * DROP, RENEW    ENOENT     the client does not hold the object
  * RENEW          EINVAL     a is no later ref of the same block, marked as reused
  *                EBUSY      something else refers to the object, it refers to something, it has
- *                           more than MOHEAP_RENEW_SLOTS slots, or it is watched
+ *                           more than MOHEAP_RENEW_SLOTS slots, it is watched, or it is to be
+ *                           finalized
  * WATCH          EOVERFLOW  the object has MOHEAP_WATCHES_MAX watches
  *                ENOSPC     the heap is at its limit, also after a collection
  * UNWATCH        ENOENT     no watch of the client has that id: its event was read, or is being
@@ -188,6 +191,7 @@ struct moheap_clone {
 
 #define MOHEAP_TYPE_VAR_PAYLOAD	0x1	/* each object says how many payload bytes */
 #define MOHEAP_TYPE_VAR_SLOTS	0x2	/* each object says how many slots */
+#define MOHEAP_TYPE_FINALIZE	0x4	/* each object is finalized before it goes */
 
 enum moheap_field_kind {
 	MOHEAP_FIELD_BYTES = 0,
@@ -235,6 +239,24 @@ struct moheap_field {
  * @name: terminated, not empty, the rest zero
  *
  * Registering the same name with the same layout gives the type that exists.
+ *
+ * Objects of a type with MOHEAP_TYPE_FINALIZE are handed to a client before they go, as Python
+ * calls __del__ (PEP 442). When nothing refers to such an object any more, or the collector finds
+ * it unreachable, it is due: a client that listens (MOHEAP_LISTEN_FINALIZE) gets
+ * MOHEAP_EVENT_FINALIZE, and with reading it holds the object. It can do with it what it likes:
+ * store a reference to it somewhere, and so bring it back, or drop it, and let it go. Either
+ * way, this happens once to an object; the next time it goes like any other.
+ *
+ * Of garbage that the collector finds, all objects that are due are told of, before any object
+ * that they reach is touched; a later collection frees what is unreachable then. Watches on garbage
+ * are told first, once and for all, even if it is brought back. A single object whose count falls
+ * to zero is finalized before its watches: those are told when it dies in the end.
+ *
+ * The event goes to the client that made the object, if it listens, else to any other that does.
+ * Where none listens, objects go without. Nobody can keep garbage by not reading: events that were
+ * not read when their client dies, or in moheap_tune.finalize_ms, are passed on in the first case
+ * if somebody else listens, and otherwise taken back: their objects go without. What a client
+ * was handed it drops when it dies, like everything it holds.
  */
 struct moheap_type {
 	__u32 size;
@@ -349,15 +371,18 @@ struct moheap_batch {
  * enum moheap_event_type - what an event tells
  * @MOHEAP_EVENT_COLLECT_BEGIN: a collection begins. index: its generation
  * @MOHEAP_EVENT_COLLECT_END: a collection has ended. index: its generation; collected,
- *	uncollectable: what it found
+ *	uncollectable, finalizing: what it found
  * @MOHEAP_EVENT_WATCH: an object that the client watched is dead: nothing refers to it any more,
  *	and its ref is stale. index: the id of the watch, which is gone with this; ref: the object;
  *	cookie: as given
+ * @MOHEAP_EVENT_FINALIZE: an object is to be finalized, and the client holds it from now on. ref:
+ *	the object; index: its type. See struct moheap_type
  */
 enum moheap_event_type {
 	MOHEAP_EVENT_COLLECT_BEGIN = 1,
 	MOHEAP_EVENT_COLLECT_END = 2,
 	MOHEAP_EVENT_WATCH = 3,
+	MOHEAP_EVENT_FINALIZE = 4,
 };
 
 /**
@@ -368,7 +393,8 @@ enum moheap_event_type {
  * @cookie: what the client gave with its request; else 0
  * @count: how often it happened: 1, or more for collections
  * @collected: objects found unreachable and freed; else 0
- * @uncollectable: objects found unreachable and kept; else 0
+ * @uncollectable: objects found unreachable and kept for good; else 0
+ * @finalizing: objects found unreachable and due to be finalized first; else 0
  * @reserved: 0
  *
  * Events come in the order in which things happened, and each is read once: where several
@@ -393,10 +419,12 @@ struct moheap_event {
 	__u64 count;
 	__u64 collected;
 	__u64 uncollectable;
-	__u64 reserved[2];
+	__u64 finalizing;
+	__u64 reserved;
 };
 
 #define MOHEAP_LISTEN_COLLECT	0x1	/* collections, of whatever generation */
+#define MOHEAP_LISTEN_FINALIZE	0x2	/* objects to be finalized may be handed to this client */
 
 /**
  * struct moheap_listen - MOHEAP_IOC_LISTEN: which events of the heap the client is to get
@@ -413,6 +441,7 @@ struct moheap_listen {
 #define MOHEAP_OBJECT_HELD	0x1	/* by the asking client */
 #define MOHEAP_OBJECT_CANDIDATE	0x2	/* its count fell: the collector will look at it */
 #define MOHEAP_OBJECT_WATCHED	0x4	/* by some client */
+#define MOHEAP_OBJECT_FINALIZED	0x8	/* it was due, and will not be again */
 
 /**
  * struct moheap_object - MOHEAP_IOC_OBJECT: what is known of one object
@@ -420,7 +449,8 @@ struct moheap_listen {
  * @flags: out: MOHEAP_OBJECT_*
  * @ref: in
  * @type: out: type id
- * @count: out: references to it: slots, and one for each client that holds it
+ * @count: out: references to it: slots, one for each client that holds it, and one while it is
+ *	due to be finalized and no client was handed it
  * @slots: out
  * @reserved: 0
  * @payload: out: payload bytes it may use (its block)
@@ -455,7 +485,7 @@ struct moheap_object {
  * @flags: 0
  * @generation: MOHEAP_COLLECT_*
  * @reserved: 0
- * @unreachable: out: objects in cycles that this collection found and freed
+ * @unreachable: out: objects in cycles that this collection found: freed, or to be finalized first
  */
 struct moheap_collect {
 	__u32 size;
@@ -469,12 +499,14 @@ struct moheap_collect {
  * struct moheap_generation - figures of the collections of one generation
  * @collections: how many there were. Of generation 0 and 1: local passes; of 2: traces
  * @collected: objects they found unreachable and freed
- * @uncollectable: objects they found unreachable and kept
+ * @uncollectable: objects they found unreachable and kept for good
+ * @finalizing: objects they found unreachable and due to be finalized first
  */
 struct moheap_generation {
 	__u64 collections;
 	__u64 collected;
 	__u64 uncollectable;
+	__u64 finalizing;
 };
 
 /**
@@ -508,6 +540,9 @@ struct moheap_generation {
  * @local_ns: time spent in local passes
  * @reap_ns: time the collector spent on dead objects left to it
  * @tracing: 1 while a trace is under way
+ * @finalizing: objects to be finalized that no client was handed yet
+ * @finalized: objects that were handed to a client
+ * @unfinalized: objects to be finalized that no client was handed in time
  * @generation: by generation of collections
  */
 struct moheap_stat {
@@ -540,6 +575,9 @@ struct moheap_stat {
 	__u64 local_ns;
 	__u64 reap_ns;
 	__u64 tracing;
+	__u64 finalizing;
+	__u64 finalized;
+	__u64 unfinalized;
 	struct moheap_generation generation[MOHEAP_GENERATIONS];
 };
 
@@ -549,6 +587,7 @@ struct moheap_stat {
 #define MOHEAP_TUNE_GROWTH	0x4
 #define MOHEAP_TUNE_IDLE	0x8
 #define MOHEAP_TUNE_ENABLED	0x10
+#define MOHEAP_TUNE_FINALIZE	0x20
 
 #define MOHEAP_BUDGET_MAX	1024
 
@@ -562,7 +601,7 @@ struct moheap_stat {
  *	a trace, 1 to 1000
  * @idle_ms: how long candidates may wait for more of them, 1 to 60000
  * @enabled: 0: the collector acts only on request and at the limit
- * @reserved: 0
+ * @finalize_ms: how long an object may wait to be finalized, 1 to 86400000
  */
 struct moheap_tune {
 	__u32 size;
@@ -572,7 +611,7 @@ struct moheap_tune {
 	__u32 growth;
 	__u32 idle_ms;
 	__u32 enabled;
-	__u32 reserved;
+	__u32 finalize_ms;
 };
 
 /* ---- The ioctls ---- */

@@ -134,7 +134,7 @@ static const struct call calls[] = {
 	{ "CLONE", MOHEAP_IOC_CLONE, sizeof(struct moheap_clone), .quiet = true,
 	  .flags = MOHEAP_CLONE_CLOEXEC },
 	{ "TYPE", MOHEAP_IOC_TYPE, sizeof(struct moheap_type),
-	  .flags = MOHEAP_TYPE_VAR_PAYLOAD | MOHEAP_TYPE_VAR_SLOTS },
+	  .flags = MOHEAP_TYPE_VAR_PAYLOAD | MOHEAP_TYPE_VAR_SLOTS | MOHEAP_TYPE_FINALIZE },
 	{ "TYPE_INFO", MOHEAP_IOC_TYPE_INFO, sizeof(struct moheap_type), .flags = ~0U },
 	{ "BATCH", MOHEAP_IOC_BATCH, sizeof(struct moheap_batch),
 	  .flags = MOHEAP_BATCH_CONTINUE },
@@ -143,9 +143,9 @@ static const struct call calls[] = {
 	{ "STAT", MOHEAP_IOC_STAT, sizeof(struct moheap_stat) },
 	{ "TUNE", MOHEAP_IOC_TUNE, sizeof(struct moheap_tune),
 	  .flags = MOHEAP_TUNE_BUDGET | MOHEAP_TUNE_THRESHOLD | MOHEAP_TUNE_GROWTH |
-		   MOHEAP_TUNE_IDLE | MOHEAP_TUNE_ENABLED },
+		   MOHEAP_TUNE_IDLE | MOHEAP_TUNE_ENABLED | MOHEAP_TUNE_FINALIZE },
 	{ "LISTEN", MOHEAP_IOC_LISTEN, sizeof(struct moheap_listen), .quiet = true,
-	  .flags = MOHEAP_LISTEN_COLLECT },
+	  .flags = MOHEAP_LISTEN_COLLECT | MOHEAP_LISTEN_FINALIZE },
 };
 
 #define FLAGS_OF(p)		(((__u32 *)(p))[1])
@@ -311,9 +311,6 @@ static void flags_and_padding(void)
 	call_fill(&calls[7], buffer);
 	((struct moheap_collect *)buffer)->reserved = 1;
 	call_is(&calls[7], buffer, -EINVAL, "reserved");
-	call_fill(&calls[9], buffer);
-	((struct moheap_tune *)buffer)->reserved = 1;
-	call_is(&calls[9], buffer, -EINVAL, "reserved");
 }
 
 static char *page_and_a_hole(void)
@@ -639,6 +636,8 @@ static void the_other_ioctls(void)
 		{ .set = MOHEAP_TUNE_GROWTH, .growth = 1001 },
 		{ .set = MOHEAP_TUNE_IDLE, .idle_ms = 0 },
 		{ .set = MOHEAP_TUNE_IDLE, .idle_ms = 60001 },
+		{ .set = MOHEAP_TUNE_FINALIZE, .finalize_ms = 0 },
+		{ .set = MOHEAP_TUNE_FINALIZE, .finalize_ms = 86400001 },
 		/* One that is fine and one that is not: neither is set. */
 		{ .set = MOHEAP_TUNE_BUDGET | MOHEAP_TUNE_IDLE, .budget = 5, .idle_ms = 0 },
 	};
@@ -666,6 +665,8 @@ static void the_other_ioctls(void)
 	refused(ro, MOHEAP_IOC_TUNE, &tune, -EACCES);
 	tune.set = 0;
 	err_is(raw_ioctl(ro, MOHEAP_IOC_TUNE, &tune), 0);
+	err_is(raw_listen(ro, MOHEAP_LISTEN_FINALIZE), -EACCES);
+	err_is(raw_listen(ro, MOHEAP_LISTEN_COLLECT), 0);
 
 	plain = must(raw_open(O_RDWR));
 	err_is(raw_ioctl(plain, MOHEAP_IOC_CREATE, &create), 0);
@@ -1452,7 +1453,7 @@ static const struct tap_case cases[] = {
 	{ "TYPE: names, EEXIST, EACCES", type_names },
 	{ "TYPE: bounds", type_bounds },
 	{ "TYPE, TYPE_INFO: fields, E2BIG, ENOENT", type_fields },
-	{ "COLLECT, TUNE, CHECK: EINVAL, EACCES, ERANGE, EPERM", the_other_ioctls },
+	{ "COLLECT, TUNE, LISTEN, CHECK: EINVAL, EACCES, ERANGE, EPERM", the_other_ioctls },
 	{ "refs: stale, foreign, invented", refs_of_all_kinds },
 	{ "BATCH: EINVAL, E2BIG, ECANCELED", batches },
 	{ "BATCH: results that cannot be written", results_that_cannot_be_written },

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 
 #include "raw.h"
 
@@ -45,8 +46,7 @@ static void reads(void)
 	is(events[1].type, MOHEAP_EVENT_COLLECT_END);
 	is(events[1].index, MOHEAP_COLLECT_LOCAL);
 	is(events[1].collected, 0);
-	is(events[1].reserved[0], 0);
-	is(events[1].reserved[1], 0);
+	is(events[1].reserved, 0);
 	is(events[2].type, ~0U);
 	nonblocking(fd);
 	err_is(raw_read(fd, events, sizeof(events)), -EAGAIN);
@@ -148,6 +148,132 @@ static void deaths_of_clients_are_told(void)
 	is(polled(fd), 0);
 }
 
+/* ---- Objects to be finalized ---- */
+
+static moheap_ref_t due(int fd)
+{
+	struct moheap_event event = { 0 };
+
+	err_is(raw_read(fd, &event, sizeof(event)), sizeof(event));
+	is(event.type, MOHEAP_EVENT_FINALIZE);
+	return event.ref;
+}
+
+static void finalized_once(void)
+{
+	int fd = raw_heap(0), type = must(raw_type(fd, "t", 16, 1, MOHEAP_TYPE_FINALIZE));
+	struct moheap_object object;
+	moheap_ref_t ref[2];
+
+	err_is(raw_listen(fd, MOHEAP_LISTEN_FINALIZE), 0);
+	err_is(raw_alloc(fd, type, 2, ref), 0);
+	err_is(raw_store(fd, ref[0], 0, ref[1]), 0);
+	err_is(raw_store(fd, ref[1], 0, ref[0]), 0);
+	err_is(raw_object(fd, ref[0], &object), 0);
+	ok(!(object.flags & MOHEAP_OBJECT_FINALIZED));
+	err_is(raw_drop(fd, ref[0]), 0);
+	err_is(raw_drop(fd, ref[1]), 0);
+	/* The collector does it by itself, and the reader is woken. */
+	ok((due(fd) ^ due(fd)) == (ref[0] ^ ref[1]));
+	err_is(raw_object(fd, ref[0], &object), 0);
+	ok(object.flags & MOHEAP_OBJECT_FINALIZED);
+	ok(object.flags & MOHEAP_OBJECT_HELD);
+	is(object.count, 2);
+	err_is(raw_drop(fd, ref[0]), 0);
+	err_is(raw_store(fd, ref[0], 0, 0), 0);
+	err_is(raw_store(fd, ref[1], 0, 0), 0);
+	is(raw_objects(fd), 1);
+	err_is(raw_drop(fd, ref[1]), 0);
+	is(raw_objects(fd), 0);
+	is(polled(fd), 0);
+}
+
+/* A reader whose memory is not there holds nothing. */
+static void finalized_in_spite_of_bad_memory(void)
+{
+	int fd = raw_heap(0), type = must(raw_type(fd, "t", 16, 1, MOHEAP_TYPE_FINALIZE));
+	struct moheap_event *page;
+	struct moheap_object object;
+	moheap_ref_t ref[3];
+	unsigned int i;
+
+	page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ok(page != MAP_FAILED && !munmap((char *)page + 4096, 4096));
+	err_is(raw_listen(fd, MOHEAP_LISTEN_FINALIZE), 0);
+	err_is(raw_alloc(fd, type, 3, ref), 0);
+	for (i = 0; i < 3; i++)
+		err_is(raw_drop(fd, ref[i]), 0);
+	err_is(raw_read(fd, page + 4096 / sizeof(*page) - 1, 2 * sizeof(*page)), -EFAULT);
+	err_is(raw_object(fd, ref[0], &object), 0);
+	ok(!(object.flags & MOHEAP_OBJECT_HELD));
+	is(object.count, 1);
+	err_is(raw_check(fd), 0);
+	for (i = 0; i < 3; i++) {
+		ok(due(fd) == ref[i]);
+		err_is(raw_drop(fd, ref[i]), 0);
+	}
+	is(raw_objects(fd), 0);
+}
+
+static void be_killed(void *arg)
+{
+	int *fd = arg, own = raw_join(*fd, O_RDWR), type;
+	moheap_ref_t ref[10];
+	unsigned int i;
+
+	type = must(raw_type(own, "t", 16, 1, MOHEAP_TYPE_FINALIZE));
+	err_is(raw_listen(own, MOHEAP_LISTEN_FINALIZE), 0);
+	err_is(raw_alloc(own, type, 10, ref), 0);
+	/* One is handed, four are due, and five are held. */
+	for (i = 0; i < 5; i++)
+		err_is(raw_drop(own, ref[i]), 0);
+	ok(due(own) == ref[0]);
+	raise(SIGKILL);
+}
+
+static void killed_with_objects_due(void)
+{
+	int fd = raw_heap(0), status;
+	struct moheap_stat stat;
+	unsigned int i;
+	pid_t child;
+
+	child = tap_fork(be_killed, &fd);
+	is(waitpid(child, &status, 0), child);
+	is(raw_objects(fd), 0);
+	err_is(raw_stat(fd, &stat), 0);
+	is(stat.finalized, 1);
+	is(stat.unfinalized, 4);
+	/* Somebody else takes over. */
+	err_is(raw_listen(fd, MOHEAP_LISTEN_FINALIZE), 0);
+	child = tap_fork(be_killed, &fd);
+	is(waitpid(child, &status, 0), child);
+	for (i = 0; i < 9; i++)
+		err_is(raw_drop(fd, due(fd)), 0);
+	is(polled(fd), 0);
+	is(raw_objects(fd), 0);
+}
+
+static void unread_for_too_long(void)
+{
+	int fd = raw_heap(0), type = must(raw_type(fd, "t", 16, 1, MOHEAP_TYPE_FINALIZE));
+	struct moheap_tune tune = {
+		.size = sizeof(tune), .set = MOHEAP_TUNE_FINALIZE, .finalize_ms = 20,
+	};
+	struct moheap_stat stat;
+	moheap_ref_t ref;
+
+	err_is(raw_listen(fd, MOHEAP_LISTEN_FINALIZE), 0);
+	err_is(raw_ioctl(fd, MOHEAP_IOC_TUNE, &tune), 0);
+	err_is(raw_alloc(fd, type, 1, &ref), 0);
+	err_is(raw_drop(fd, ref), 0);
+	while (raw_objects(fd))
+		usleep(1000);
+	err_is(raw_stat(fd, &stat), 0);
+	is(stat.unfinalized, 1);
+	is(polled(fd), 0);
+}
+
 /* ---- Readers that wait ---- */
 
 struct reader {
@@ -221,6 +347,10 @@ static const struct tap_case cases[] = {
 	{ "poll", polls },
 	{ "deaths are told", deaths_are_told },
 	{ "deaths of clients are told", deaths_of_clients_are_told },
+	{ "objects are finalized once", finalized_once },
+	{ "bad memory finalizes nothing", finalized_in_spite_of_bad_memory },
+	{ "killed with objects due", killed_with_objects_due },
+	{ "unread for too long", unread_for_too_long },
 	{ "readers are woken", readers_are_woken },
 	{ "signals wake readers", signals_wake_readers },
 };

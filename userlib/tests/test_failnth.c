@@ -78,6 +78,9 @@ struct scene {
 	moheap_ref_t small[SMALL];
 	moheap_ref_t array, second;	/* 500 slots each, held by fd */
 	__u32 watch;	/* of array, by fd */
+	int plain;	/* a heap without types */
+	int final;	/* a type, to be finalized by other */
+	moheap_ref_t due;	/* one that is */
 	struct moheap_stat stat;
 	int made;	/* file that the call has opened */
 	__u64 done;	/* objects that the call has made, in spite of all */
@@ -115,6 +118,11 @@ static void scene_set(struct scene *s)
 	fill.a = s->small[2];
 	err_is(raw_op(s->fd, &fill), 0);
 	err_is(raw_watch(s->fd, s->array, 0, &s->watch), 0);
+	s->plain = raw_heap(0);
+	s->final = must(raw_type(s->fd, "final", 32, 2, MOHEAP_TYPE_FINALIZE));
+	err_is(raw_listen(s->other, MOHEAP_LISTEN_FINALIZE), 0);
+	err_is(raw_alloc(s->fd, s->final, 1, &s->due), 0);
+	err_is(raw_drop(s->fd, s->due), 0);
 	/* Two events. */
 	err_is(raw_listen(s->fd, MOHEAP_LISTEN_COLLECT), 0);
 	err_is(raw_collect(s->fd, MOHEAP_COLLECT_LOCAL), 0);
@@ -129,6 +137,7 @@ static void scene_strike(struct scene *s)
 	close(s->fd);
 	close(s->other);
 	close(s->unbound);
+	close(s->plain);
 	if (s->made >= 0)
 		close(s->made);
 }
@@ -340,7 +349,7 @@ static int call_renew(struct scene *s)
 
 static int call_listen(struct scene *s)
 {
-	return raw_listen(s->other, MOHEAP_LISTEN_COLLECT);
+	return raw_listen(s->other, MOHEAP_LISTEN_COLLECT | MOHEAP_LISTEN_FINALIZE);
 }
 
 /* Two events, however often it failed before. */
@@ -365,6 +374,37 @@ static int call_unwatch(struct scene *s)
 	int ret = raw_unwatch(s->fd, s->watch);
 
 	return ret == -ENOENT ? 0 : ret;
+}
+
+/* A pool with what it takes to finalize, for one who could be handed objects. */
+static int call_alloc_final(struct scene *s)
+{
+	return alloc_n(s, s->final, 1, 0);
+}
+
+static int call_type_final(struct scene *s)
+{
+	int type = raw_type(s->plain, "final", 0, 1, MOHEAP_TYPE_FINALIZE);
+
+	return type < 0 ? type : 0;
+}
+
+static int call_listen_final(struct scene *s)
+{
+	return raw_listen(s->fd, MOHEAP_LISTEN_FINALIZE);
+}
+
+/* One who never held anything is handed an object. */
+static int call_hand(struct scene *s)
+{
+	struct moheap_event event;
+	int ret = raw_read(s->other, &event, sizeof(event));
+
+	if (ret == sizeof(event)) {
+		ok(event.type == MOHEAP_EVENT_FINALIZE && event.ref == s->due);
+		return 0;
+	}
+	return ret;
 }
 
 struct call {
@@ -405,6 +445,10 @@ static const struct call calls[] = {
 	{ "WATCH", call_watch },
 	{ "UNWATCH", call_unwatch },
 	{ "read", call_events },
+	{ "TYPE to be finalized", call_type_final },
+	{ "ALLOC of what is to be finalized", call_alloc_final },
+	{ "LISTEN for what is to be finalized", call_listen_final },
+	{ "read what is to be finalized", call_hand },
 };
 
 static bool documented(const struct call *call, int err)
@@ -444,7 +488,8 @@ static bool may_have_happened(const struct call *call, int err)
 	return err == -EFAULT && (call->run == call_type || call->run == call_alloc_other ||
 				  call->run == call_drop || call->run == call_exchange ||
 				  call->run == call_alloc || call->run == call_alloc_many ||
-				  call->run == call_alloc_array || call->run == call_alloc_large);
+				  call->run == call_alloc_array || call->run == call_alloc_large ||
+				  call->run == call_alloc_final);
 }
 
 static bool fails_at(const struct call *call, unsigned int nth)
