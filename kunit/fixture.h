@@ -200,6 +200,7 @@ extern struct kunit_suite ku_watch_suite;
 extern struct kunit_suite ku_watch_live_suite;
 extern struct kunit_suite ku_final_suite;
 extern struct kunit_suite ku_final_live_suite;
+extern struct kunit_suite ku_iterate_suite;
 extern struct kunit_suite ku_oracle_suite;
 extern struct kunit_suite ku_oracle_live_suite;
 extern struct kunit_suite ku_parallel_suite;

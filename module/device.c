@@ -372,6 +372,34 @@ static long mh_ioctl_check(struct file *file, struct mh_client *client, void __u
 	return mh_heap_check(client->heap);
 }
 
+static long mh_ioctl_objects(struct file *file, struct mh_client *client, void __user *arg)
+{
+	struct moheap_objects objects;
+	int err = mh_get(&objects, sizeof(objects), arg);
+
+	if (err)
+		return err;
+	if (objects.flags & ~(MOHEAP_OBJECTS_TYPE | MOHEAP_OBJECTS_CANDIDATES |
+			      MOHEAP_OBJECTS_REFERRERS))
+		return -EINVAL;
+	err = mh_objects(client->heap, &objects, true);
+	return err ? err : mh_put_struct(arg, &objects, sizeof(objects));
+}
+
+static long mh_ioctl_usage(struct file *file, struct mh_client *client, void __user *arg)
+{
+	struct moheap_usage in, usage;
+	int err = mh_get(&in, sizeof(in), arg);
+
+	if (err)
+		return err;
+	if (in.flags || in.reserved)
+		return -EINVAL;
+	usage = (struct moheap_usage){ .size = in.size, .type = in.type };
+	err = mh_usage(client->heap, &usage);
+	return err ? err : mh_put_struct(arg, &usage, sizeof(usage));
+}
+
 static long mh_ioctl_bound(struct file *file, unsigned int cmd, void __user *arg)
 {
 	struct mh_client *client = mh_file_client(file);
@@ -397,6 +425,10 @@ static long mh_ioctl_bound(struct file *file, unsigned int cmd, void __user *arg
 		return mh_ioctl_tune(file, client, arg);
 	case MOHEAP_IOC_LISTEN:
 		return mh_ioctl_listen(file, client, arg);
+	case MOHEAP_IOC_OBJECTS:
+		return mh_ioctl_objects(file, client, arg);
+	case MOHEAP_IOC_USAGE:
+		return mh_ioctl_usage(file, client, arg);
 	default:
 		return mh_ioctl_check(file, client, arg);
 	}
@@ -417,6 +449,8 @@ static bool mh_ioctl_known(unsigned int cmd)
 	case MOHEAP_IOC_TUNE:
 	case MOHEAP_IOC_CHECK:
 	case MOHEAP_IOC_LISTEN:
+	case MOHEAP_IOC_OBJECTS:
+	case MOHEAP_IOC_USAGE:
 		return true;
 	default:
 		return false;

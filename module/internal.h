@@ -8,6 +8,7 @@
  *	batch		ordered operations
  *	collect, trace	the collector: local passes, the thread; the concurrent trace
  *	check		the invariants of a heap, recounted
+ *	iterate		the objects of a heap, found
  *	event		what clients are told
  *	watch, final	... of deaths, and before them (object tells these)
  *	client		holds
@@ -649,6 +650,7 @@ static inline bool mh_is_leaf(const struct mh_obj *o)
 #define MH_REAP_STEP	512
 
 u64 mh_ref(const struct mh_obj *o);
+bool mh_unreachable(struct mh_heap *heap, const struct mh_obj *o);
 int mh_named(struct mh_heap *heap, u64 ref, struct mh_obj *o);
 int mh_pin(struct mh_heap *heap, u64 ref, struct mh_obj *o);
 int mh_refer(struct mh_heap *heap, u64 ref, u32 n, struct mh_obj *o);
@@ -1020,6 +1022,11 @@ void mh_trace_begin(struct mh_heap *heap);
 bool mh_trace_step(struct mh_heap *heap);
 
 int mh_heap_check(struct mh_heap *heap);
+
+/* ---- iterate.c ---- */
+
+int mh_objects(struct mh_heap *heap, struct moheap_objects *objects, bool user);
+int mh_usage(struct mh_heap *heap, struct moheap_usage *usage);
 
 /* ---- batch.c ---- */
 

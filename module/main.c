@@ -25,6 +25,8 @@ static_assert(sizeof(struct moheap_collect) == 24);
 static_assert(sizeof(struct moheap_event) == 64);
 static_assert(sizeof(struct moheap_listen) == 8);
 static_assert(sizeof(struct moheap_generation) == 32);
+static_assert(sizeof(struct moheap_objects) == 40);
+static_assert(sizeof(struct moheap_usage) == 64);
 static_assert(sizeof(struct moheap_stat) == 8 + 30 * 8 + 3 * 32);
 static_assert(sizeof(struct moheap_tune) == 32);
 

@@ -59,6 +59,18 @@ static bool mh_condemned(struct mh_heap *heap, const struct mh_obj *o)
 	       mh_barrier(heap, MH_BARRIER_C);
 }
 
+/**
+ * mh_unreachable() - was an object that is still there found to be garbage?
+ * @heap: the heap; caller holds its gate
+ * @o: the object, pinned
+ *
+ * Return: true if so: it has no name any more.
+ */
+bool mh_unreachable(struct mh_heap *heap, const struct mh_obj *o)
+{
+	return mh_condemned(heap, o);
+}
+
 static bool mh_names(struct mh_heap *heap, const struct mh_obj *o, u64 ref, u64 word)
 {
 	return mh_gen(word) == mh_gen(ref) && mh_count(word) && !mh_condemned(heap, o);

@@ -42,6 +42,9 @@
  *                E2BIG      more than MOHEAP_FIELDS_MAX fields
  * TYPE_INFO      ENOENT     no type has that id
  * OBJECT         EINVAL, ESTALE   as for the operations below
+ * OBJECTS        EINVAL     count is zero, the cursor was at the end, or target is no ref
+ *                ESTALE     target is gone
+ * USAGE          ENOENT     no type has that id
  * COLLECT        EINVAL     no such generation
  *                EACCES     the client is read-only
  * LISTEN         EINVAL     an event that nobody can listen to
@@ -470,6 +473,63 @@ struct moheap_object {
 	__u64 slot_bytes;
 };
 
+#define MOHEAP_OBJECTS_TYPE	0x1	/* only of this type */
+#define MOHEAP_OBJECTS_CANDIDATES 0x2	/* only those that the collector will look at */
+#define MOHEAP_OBJECTS_REFERRERS 0x4	/* only those with a slot that refers to target */
+
+#define MOHEAP_OBJECTS_END	(~0ULL)
+
+/**
+ * struct moheap_objects - MOHEAP_IOC_OBJECTS: find objects
+ * @size: sizeof(struct moheap_objects)
+ * @flags: MOHEAP_OBJECTS_*; all must hold of an object
+ * @cursor: in: 0 to begin, else as it was left; out: where to go on, MOHEAP_OBJECTS_END when all
+ *	objects were looked at
+ * @refs: pointer to an array of @count refs that is filled
+ * @count: in: room in @refs; out: how many were found. After a signal they may be fewer, or
+ *	none, before the end
+ * @type: with MOHEAP_OBJECTS_TYPE: type id
+ * @target: with MOHEAP_OBJECTS_REFERRERS: an object
+ *
+ * What lives from the first call to the last is found exactly once, whatever changes meanwhile.
+ * The client does not hold what it finds.
+ */
+struct moheap_objects {
+	__u32 size;
+	__u32 flags;
+	__u64 cursor;
+	__u64 refs;
+	__u32 count;
+	__u32 type;
+	__u64 target;
+};
+
+/**
+ * struct moheap_usage - MOHEAP_IOC_USAGE: what the objects of a type use
+ * @size: sizeof(struct moheap_usage)
+ * @flags: 0
+ * @type: in: type id
+ * @reserved: 0
+ * @pools: out: pools of the type
+ * @empty: out: those without an object
+ * @blocks: out: objects there is room for in them
+ * @used: out: objects there are; the rest, in pools that are not empty, is fragmentation
+ * @kernel_bytes: out: memory of headers and inline slots
+ * @arena_bytes: out: memory of payload
+ */
+struct moheap_usage {
+	__u32 size;
+	__u32 flags;
+	__u32 type;
+	__u32 reserved;
+	__u64 pools;
+	__u64 empty;
+	__u64 blocks;
+	__u64 used;
+	__u64 kernel_bytes;
+	__u64 arena_bytes;
+};
+
 /*
  * Generations of a collection, as Python's gc.collect(generation). What the collector does by
  * itself are local passes, of generation 0, and traces of the whole heap, of generation 2.
@@ -630,5 +690,7 @@ struct moheap_tune {
 #define MOHEAP_IOC_TUNE		_IOWR(MOHEAP_IOC_MAGIC, 0x09, struct moheap_tune)
 #define MOHEAP_IOC_CHECK	_IO(MOHEAP_IOC_MAGIC, 0x0a)
 #define MOHEAP_IOC_LISTEN	_IOW(MOHEAP_IOC_MAGIC, 0x0b, struct moheap_listen)
+#define MOHEAP_IOC_OBJECTS	_IOWR(MOHEAP_IOC_MAGIC, 0x0c, struct moheap_objects)
+#define MOHEAP_IOC_USAGE	_IOWR(MOHEAP_IOC_MAGIC, 0x0d, struct moheap_usage)
 
 #endif /* _UAPI_LINUX_MOHEAP_H */

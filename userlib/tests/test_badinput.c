@@ -117,6 +117,7 @@ static void op_refused_by(int file, struct moheap_op op, int want)
 
 static struct moheap_op some_op;
 static struct moheap_field some_fields[1];
+static moheap_ref_t some_refs[4];
 
 struct call {
 	const char *name;
@@ -146,6 +147,9 @@ static const struct call calls[] = {
 		   MOHEAP_TUNE_IDLE | MOHEAP_TUNE_ENABLED | MOHEAP_TUNE_FINALIZE },
 	{ "LISTEN", MOHEAP_IOC_LISTEN, sizeof(struct moheap_listen), .quiet = true,
 	  .flags = MOHEAP_LISTEN_COLLECT | MOHEAP_LISTEN_FINALIZE },
+	{ "OBJECTS", MOHEAP_IOC_OBJECTS, sizeof(struct moheap_objects),
+	  .flags = MOHEAP_OBJECTS_TYPE | MOHEAP_OBJECTS_CANDIDATES | MOHEAP_OBJECTS_REFERRERS },
+	{ "USAGE", MOHEAP_IOC_USAGE, sizeof(struct moheap_usage) },
 };
 
 #define FLAGS_OF(p)		(((__u32 *)(p))[1])
@@ -175,6 +179,10 @@ static void call_fill(const struct call *call, void *p)
 		break;
 	case MOHEAP_IOC_OBJECT:
 		((struct moheap_object *)p)->ref = a;
+		break;
+	case MOHEAP_IOC_OBJECTS:
+		((struct moheap_objects *)p)->refs = (uintptr_t)some_refs;
+		((struct moheap_objects *)p)->count = TAP_COUNT(some_refs);
 		break;
 	case MOHEAP_IOC_CLONE:
 		((struct moheap_clone *)p)->flags = MOHEAP_CLONE_CLOEXEC;
@@ -233,7 +241,7 @@ static void no_ioctl_of_moheap(void)
 	unsigned int nr;
 
 	setup();
-	for (nr = 0x0c; nr < 256; nr++) {
+	for (nr = 0x0e; nr < 256; nr++) {
 		refused(fd, _IOWR(MOHEAP_IOC_MAGIC, nr, struct moheap_stat), buffer, -ENOTTY);
 		refused(fd, _IO(MOHEAP_IOC_MAGIC, nr), buffer, -ENOTTY);
 	}
@@ -672,6 +680,38 @@ static void the_other_ioctls(void)
 	err_is(raw_ioctl(plain, MOHEAP_IOC_CREATE, &create), 0);
 	err_is(raw_check(plain), -EPERM);
 	close(plain);
+}
+
+static void finding_objects(void)
+{
+	struct moheap_objects objects = { .size = sizeof(objects), .refs = (uintptr_t)some_refs };
+	struct moheap_usage usage = { .size = sizeof(usage), .type = 999 };
+
+	setup();
+	refused(fd, MOHEAP_IOC_OBJECTS, &objects, -EINVAL);
+	objects.count = 4;
+	objects.cursor = MOHEAP_OBJECTS_END;
+	refused(fd, MOHEAP_IOC_OBJECTS, &objects, -EINVAL);
+	objects.cursor = 0;
+	objects.flags = MOHEAP_OBJECTS_REFERRERS;
+	refused(fd, MOHEAP_IOC_OBJECTS, &objects, -EINVAL);
+	objects.target = stale;
+	refused(fd, MOHEAP_IOC_OBJECTS, &objects, -ESTALE);
+	objects.target = b;
+	objects.refs = 1;
+	refused(fd, MOHEAP_IOC_OBJECTS, &objects, -EFAULT);
+	objects.refs = (uintptr_t)some_refs;
+	err_is(raw_ioctl(ro, MOHEAP_IOC_OBJECTS, &objects), 0);
+	is(objects.count, 1);
+	ok(some_refs[0] == a);
+	ok(objects.cursor == MOHEAP_OBJECTS_END);
+	refused(fd, MOHEAP_IOC_USAGE, &usage, -ENOENT);
+	usage.type = fixed;
+	usage.reserved = 1;
+	refused(fd, MOHEAP_IOC_USAGE, &usage, -EINVAL);
+	usage.reserved = 0;
+	err_is(raw_ioctl(ro, MOHEAP_IOC_USAGE, &usage), 0);
+	is(usage.used, 2);
 }
 
 /* ---- Refs ---- */
@@ -1454,6 +1494,7 @@ static const struct tap_case cases[] = {
 	{ "TYPE: bounds", type_bounds },
 	{ "TYPE, TYPE_INFO: fields, E2BIG, ENOENT", type_fields },
 	{ "COLLECT, TUNE, LISTEN, CHECK: EINVAL, EACCES, ERANGE, EPERM", the_other_ioctls },
+	{ "OBJECTS, USAGE: EINVAL, ESTALE, EFAULT, ENOENT", finding_objects },
 	{ "refs: stale, foreign, invented", refs_of_all_kinds },
 	{ "BATCH: EINVAL, E2BIG, ECANCELED", batches },
 	{ "BATCH: results that cannot be written", results_that_cannot_be_written },

@@ -407,6 +407,22 @@ static int call_hand(struct scene *s)
 	return ret;
 }
 
+static int call_objects(struct scene *s)
+{
+	struct moheap_objects objects = {
+		.size = sizeof(objects), .refs = (uintptr_t)made, .count = TAP_COUNT(made),
+	};
+
+	return raw_ioctl(s->fd, MOHEAP_IOC_OBJECTS, &objects);
+}
+
+static int call_usage(struct scene *s)
+{
+	struct moheap_usage usage = { .size = sizeof(usage), .type = s->fixed };
+
+	return raw_ioctl(s->fd, MOHEAP_IOC_USAGE, &usage);
+}
+
 struct call {
 	const char *name;
 	int (*run)(struct scene *s);
@@ -445,6 +461,8 @@ static const struct call calls[] = {
 	{ "WATCH", call_watch },
 	{ "UNWATCH", call_unwatch },
 	{ "read", call_events },
+	{ "OBJECTS", call_objects },
+	{ "USAGE", call_usage },
 	{ "TYPE to be finalized", call_type_final },
 	{ "ALLOC of what is to be finalized", call_alloc_final },
 	{ "LISTEN for what is to be finalized", call_listen_final },
