@@ -52,7 +52,7 @@ struct ku_row {
 
 static const struct ku_row ku_rows[] = {
 	ROW("code 0", -EINVAL, .code = 0),
-	ROW("code 14", -EINVAL, .code = 14, .ref = REF(O_NODE)),
+	ROW("code 15", -EINVAL, .code = 15, .ref = REF(O_NODE)),
 	ROW("code 255", -EINVAL, .code = 255, .ref = REF(O_NODE)),
 
 	ROW("alloc: flags", -EINVAL, OP(ALLOC), .flags = 1, .index = T_LEAF, .a = 1),
@@ -159,6 +159,13 @@ static const struct ku_row ku_rows[] = {
 	ROW("unwatch: ref", -EINVAL, OP(UNWATCH), .ref = REF(O_NODE), .b = 1),
 	ROW("unwatch: a", -EINVAL, OP(UNWATCH), .a = 1, .b = 1),
 	ROW("unwatch: no watch", -ENOENT, OP(UNWATCH), .b = 1),
+
+	ROW("immortal: flags", -EINVAL, OP(IMMORTAL), .flags = 1, .ref = REF(O_NODE)),
+	ROW("immortal: index", -EINVAL, OP(IMMORTAL), .index = 1, .ref = REF(O_NODE)),
+	ROW("immortal: a", -EINVAL, OP(IMMORTAL), .a = 1, .ref = REF(O_NODE)),
+	ROW("immortal: b", -EINVAL, OP(IMMORTAL), .b = 1, .ref = REF(O_NODE)),
+	ROW("immortal: nothing", -EINVAL, OP(IMMORTAL)),
+	ROW("immortal: stale", -ESTALE, OP(IMMORTAL), .ref = REF(O_STALE)),
 };
 
 /* What every operation must say to a ref, or a slot, that is not what it should be. */

@@ -223,7 +223,60 @@ static void threads_share_a_client(struct kunit *test)
 			(u64)KU_THREADS * w[0].rounds * ARRAY_SIZE(w[0].refs));
 }
 
+static int ku_immortal(struct mh_client *client, u64 ref)
+{
+	struct moheap_op op = { .code = MOHEAP_OP_IMMORTAL, .ref = ref };
+
+	return ku_op(client, &op);
+}
+
+/* Whoever goes, and whatever is collected, it stays, with what it reaches. */
+static void immortal_stays(struct kunit *test)
+{
+	struct ku *ku = test->priv;
+	struct mh_client *other = ku_join(ku);
+	u64 root = ku_new_by(ku, other, KU_NODE), behind = ku_new_by(ku, other, KU_LEAF);
+	u64 *ring = ku_ring(ku, 3), plain = ku_new(ku, KU_LEAF);
+
+	KUNIT_EXPECT_EQ(test, ku_immortal(ku_join_readonly(ku), root), -EACCES);
+	KU_OK(test, ku_store(other, root, 0, behind));
+	KU_OK(test, ku_immortal(other, root));
+	KU_OK(test, ku_immortal(ku->client, root));
+	KUNIT_EXPECT_EQ(test, ku_count(ku, root), 2);
+	KU_OK(test, ku_immortal(ku->client, ring[1]));
+	ku_drop_all(ku, ring, 3);
+	ku_release(ku, plain);
+	ku_close(ku, other);
+	KUNIT_EXPECT_EQ(test, ku_drop(ku->client, root), -ENOENT);
+	ku_collect(ku, MOHEAP_COLLECT_LOCAL_ALL);
+	ku_collect(ku, MOHEAP_COLLECT_FULL);
+	KUNIT_EXPECT_EQ(test, ku_objects(ku), 5);
+	KUNIT_EXPECT_EQ(test, ku_count(ku, root), 1);
+	KUNIT_EXPECT_TRUE(test, ku_alive(ku, behind));
+	KUNIT_EXPECT_FALSE(test, ku_alive(ku, plain));
+	/* It is no client. */
+	KUNIT_EXPECT_EQ(test, ku_stat(ku).clients, 2);
+}
+
+/* Made immortal while a trace, that passed its pool, is under way (barrier H). */
+static void immortal_during_trace(struct kunit *test)
+{
+	struct ku *ku = test->priv;
+	u64 *ring = ku_ring(ku, 5), keep = ku_new(ku, KU_NODE);
+
+	KU_OK(test, ku_immortal(ku->client, keep));
+	ku_drop_all(ku, ring, 5);
+	ku_trace_begin(ku);
+	ku_trace_rooted(ku);
+	KU_OK(test, ku_immortal(ku->client, ring[2]));
+	ku_trace_finish(ku);
+	ku_collect(ku, MOHEAP_COLLECT_FULL);
+	KUNIT_EXPECT_EQ(test, ku_objects(ku), 6);
+}
+
 static struct kunit_case ku_client_cases[] = {
+	KUNIT_CASE(immortal_stays),
+	KUNIT_CASE(immortal_during_trace),
 	KUNIT_CASE(born_held_by_the_maker),
 	KUNIT_CASE(holding_twice_is_holding_once),
 	KUNIT_CASE(clients_hold_for_themselves),

@@ -39,6 +39,7 @@
  * @dead: objects that died and are not reaped yet
  * @need_pool: after -ENOBUFS: id of the pool that something is missing for
  * @need_blocks: and how many
+ * @need_client: whom for
  * @refs: on their way to the caller
  */
 struct mh_ctx {
@@ -48,6 +49,7 @@ struct mh_ctx {
 	struct mh_dead dead;
 	u32 need_pool;
 	u32 need_blocks;
+	struct mh_client *need_client;
 	u64 refs[MH_REFS];
 };
 
@@ -125,6 +127,7 @@ static int mh_need(struct mh_ctx *ctx, const struct mh_obj *o)
 {
 	ctx->need_pool = o->pool->id;
 	ctx->need_blocks = o->pool->nblocks;
+	ctx->need_client = ctx->client;
 	return -ENOBUFS;
 }
 
@@ -371,6 +374,33 @@ static int mh_op_renew(struct mh_ctx *ctx, struct moheap_op *op)
 		return -EINVAL;
 	err = mh_client_renew(ctx->client, op->ref, op->a, &ctx->dead);
 	return err == -EBUSY ? mh_renew_alone(ctx, op) : err;
+}
+
+/* As a hold, by the heap. */
+static int mh_op_immortal(struct mh_ctx *ctx, struct moheap_op *op)
+{
+	struct mh_client *immortals = READ_ONCE(ctx->heap->immortals);
+	struct mh_obj o;
+	int err;
+
+	if (op->flags || op->index || op->a || op->b)
+		return -EINVAL;
+	if (ctx->client->readonly)
+		return -EACCES;
+	if (!immortals) {
+		mh_leave(ctx);
+		immortals = mh_client_of_heap(ctx->heap, &ctx->heap->immortals);
+		mh_enter(ctx);
+	}
+	if (!immortals)
+		return -ENOMEM;
+	err = mh_refer(ctx->heap, op->ref, 1, &o);
+	if (err || !mh_client_hold(immortals, &o, &ctx->dead))
+		return err;
+	err = mh_need(ctx, &o);
+	ctx->need_client = immortals;
+	mh_unpin(ctx->heap, &o, &ctx->dead);
+	return err;
 }
 
 /* ---- Watches ---- */
@@ -841,6 +871,8 @@ static int mh_op(struct mh_ctx *ctx, struct moheap_op *op)
 		return mh_op_watch(ctx, op);
 	case MOHEAP_OP_UNWATCH:
 		return mh_op_unwatch(ctx, op);
+	case MOHEAP_OP_IMMORTAL:
+		return mh_op_immortal(ctx, op);
 	default:
 		return -EINVAL;
 	}
@@ -856,7 +888,7 @@ static int mh_run(struct mh_ctx *ctx, struct moheap_op *op)
 		if (err != -ENOBUFS)
 			return err;
 		mh_leave(ctx);
-		err = mh_client_reserve(ctx->client, ctx->need_pool, ctx->need_blocks);
+		err = mh_client_reserve(ctx->need_client, ctx->need_pool, ctx->need_blocks);
 		mh_enter(ctx);
 		if (err)
 			return err;

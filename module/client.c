@@ -54,6 +54,29 @@ struct mh_client *mh_client_create(struct mh_heap *heap, bool readonly)
 }
 
 /**
+ * mh_client_of_heap() - a client without a file, by which the heap itself holds objects
+ * @heap: the heap; no lock may be held
+ * @which: where the heap has it: made there if it is missing, for mh_client_forget()
+ *
+ * Return: the client, or NULL when memory is short.
+ */
+struct mh_client *mh_client_of_heap(struct mh_heap *heap, struct mh_client **which)
+{
+	struct mh_client *client = READ_ONCE(*which), *first;
+
+	if (client)
+		return client;
+	client = mh_client_new(heap, true);
+	if (!client)
+		return NULL;
+	first = cmpxchg(which, NULL, client);
+	if (!first)
+		return client;
+	mh_client_forget(client);
+	return first;
+}
+
+/**
  * mh_client_holds() - the hold bits of a client in a pool
  * @client: the client
  * @pool: the pool; caller holds the gate or has it active

@@ -278,6 +278,7 @@ static long mh_ioctl_object(struct file *file, struct mh_client *client, void __
 {
 	struct mh_heap *heap = client->heap;
 	struct moheap_object object;
+	struct mh_client *immortals;
 	struct mh_dead dead = { };
 	struct mh_obj o;
 	int err = mh_get(&object, sizeof(object), arg);
@@ -289,6 +290,7 @@ static long mh_ioctl_object(struct file *file, struct mh_client *client, void __
 	object.flags = 0;
 	object.slot_bytes = 0;
 	down_read(&heap->gate);
+	immortals = READ_ONCE(heap->immortals);
 	err = mh_pin(heap, object.ref, &o);
 	if (!err) {
 		mh_object_stat(&o, &object);
@@ -296,6 +298,8 @@ static long mh_ioctl_object(struct file *file, struct mh_client *client, void __
 			object.flags |= MOHEAP_OBJECT_HELD;
 		if (mh_test(&o, MH_CAND))
 			object.flags |= MOHEAP_OBJECT_CANDIDATE;
+		if (immortals && mh_client_holding(immortals, &o))
+			object.flags |= MOHEAP_OBJECT_IMMORTAL;
 		if (mh_watched(&o))
 			object.flags |= MOHEAP_OBJECT_WATCHED;
 		if (mh_final_was_due(&o))

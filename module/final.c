@@ -54,16 +54,7 @@
  */
 int mh_final_init(struct mh_heap *heap)
 {
-	struct mh_client *keeper;
-
-	if (READ_ONCE(heap->keeper))
-		return 0;
-	keeper = mh_client_create(heap, true);
-	if (!keeper)
-		return -ENOMEM;
-	if (cmpxchg(&heap->keeper, NULL, keeper))
-		mh_client_forget(keeper);
-	return 0;
+	return mh_client_of_heap(heap, &heap->keeper) ? 0 : -ENOMEM;
 }
 
 /**

@@ -179,6 +179,8 @@ static void mh_heap_destroy(struct mh_heap *heap)
 	unsigned long id;
 
 	mh_final_destroy(heap);
+	if (heap->immortals)
+		mh_client_forget(heap->immortals);
 	mh_collector_destroy(heap);
 	xa_for_each(&heap->pools, id, pool) {
 		mh_pool_free_apart(pool);

@@ -444,6 +444,7 @@ enum mh_phase {
  * @finalizers: clients that objects may be handed to, by their ids; erased under @event_lock
  * @keeper: the client without a file that holds what is due; made with the first type that is
  *	finalizable
+ * @immortals: the client without a file that holds what is immortal; made with the first
  * @due: what is due, and queued for a client, oldest first; under @event_lock
  * @ndue: how many
  * @finalized: objects handed to a client; under @event_lock
@@ -498,6 +499,7 @@ struct mh_heap {
 	struct list_head listeners;
 	struct xarray finalizers;
 	struct mh_client *keeper;
+	struct mh_client *immortals;
 	struct list_head due;
 	u64 ndue;
 	u64 finalized;
@@ -780,6 +782,7 @@ struct mh_client {
 
 struct mh_client *mh_client_create(struct mh_heap *heap, bool readonly);
 struct mh_client *mh_client_clone(struct mh_client *from);
+struct mh_client *mh_client_of_heap(struct mh_heap *heap, struct mh_client **which);
 void mh_client_destroy(struct mh_client *client);
 void mh_client_forget(struct mh_client *client);
 int mh_client_grow(struct mh_client *client, struct mh_bin *bin);

@@ -305,6 +305,9 @@ struct moheap_type {
  *	a: a cookie for it; b: out: the id of the watch. Watches do not keep the object alive
  * @MOHEAP_OP_UNWATCH: the client is to be told no longer. b: the id; a: out: 0 if the object was
  *	alive, 1 if it was dead and the event not read yet: now nobody will read it
+ * @MOHEAP_OP_IMMORTAL: the heap itself holds ref from now on, so that it lives, with all that it
+ *	refers to, until the last client is gone. Then it goes with the heap, and like all that is
+ *	left then it is neither finalized nor told of
  */
 enum moheap_op_code {
 	MOHEAP_OP_ALLOC = 1,
@@ -320,6 +323,7 @@ enum moheap_op_code {
 	MOHEAP_OP_RENEW = 11,
 	MOHEAP_OP_WATCH = 12,
 	MOHEAP_OP_UNWATCH = 13,
+	MOHEAP_OP_IMMORTAL = 14,
 };
 
 #define MOHEAP_OP_F_HOLD	0x1
@@ -376,8 +380,9 @@ struct moheap_batch {
  * @MOHEAP_EVENT_COLLECT_END: a collection has ended. index: its generation; collected,
  *	uncollectable, finalizing: what it found
  * @MOHEAP_EVENT_WATCH: an object that the client watched is dead: nothing refers to it any more,
- *	and its ref is stale. index: the id of the watch, which is gone with this; ref: the object;
- *	cookie: as given
+ *	and its ref is stale. Or it is garbage that will be dead when something is finalized, unless
+ *	it is brought back (struct moheap_type). index: the id of the watch, which is gone with this;
+ *	ref: the object; cookie: as given
  * @MOHEAP_EVENT_FINALIZE: an object is to be finalized, and the client holds it from now on. ref:
  *	the object; index: its type. See struct moheap_type
  */
@@ -445,6 +450,7 @@ struct moheap_listen {
 #define MOHEAP_OBJECT_CANDIDATE	0x2	/* its count fell: the collector will look at it */
 #define MOHEAP_OBJECT_WATCHED	0x4	/* by some client */
 #define MOHEAP_OBJECT_FINALIZED	0x8	/* it was due, and will not be again */
+#define MOHEAP_OBJECT_IMMORTAL	0x10	/* it lives as long as the heap */
 
 /**
  * struct moheap_object - MOHEAP_IOC_OBJECT: what is known of one object
@@ -452,8 +458,8 @@ struct moheap_listen {
  * @flags: out: MOHEAP_OBJECT_*
  * @ref: in
  * @type: out: type id
- * @count: out: references to it: slots, one for each client that holds it, and one while it is
- *	due to be finalized and no client was handed it
+ * @count: out: references to it: slots, one for each client that holds it, one if it is immortal,
+ *	and one while it is due to be finalized and no client was handed it
  * @slots: out
  * @reserved: 0
  * @payload: out: payload bytes it may use (its block)

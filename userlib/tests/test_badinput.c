@@ -843,13 +843,13 @@ static void results_that_cannot_be_written(void)
 
 static void operations(void)
 {
-	static const __u8 codes[] = { 0, MOHEAP_OP_UNWATCH + 1, 100, 255 };
+	static const __u8 codes[] = { 0, MOHEAP_OP_IMMORTAL + 1, 100, 255 };
 	unsigned int i, bit;
 
 	setup();
 	for (i = 0; i < TAP_COUNT(codes); i++)
 		op_refused(-EINVAL, .code = codes[i], .ref = a);
-	for (i = MOHEAP_OP_ALLOC; i <= MOHEAP_OP_UNWATCH; i++) {
+	for (i = MOHEAP_OP_ALLOC; i <= MOHEAP_OP_IMMORTAL; i++) {
 		for (bit = 0; bit < 8; bit++) {
 			struct moheap_op op = {
 				.code = i,
@@ -873,6 +873,10 @@ static void operations(void)
 	op_refused(-EINVAL, .code = MOHEAP_OP_DROP, .ref = a, .index = 1);
 	op_refused(-EINVAL, .code = MOHEAP_OP_DROP, .ref = a, .a = 1);
 	op_refused(-EINVAL, .code = MOHEAP_OP_DROP, .ref = a, .b = 1);
+	op_refused(-EINVAL, .code = MOHEAP_OP_IMMORTAL, .ref = a, .index = 1);
+	op_refused(-EINVAL, .code = MOHEAP_OP_IMMORTAL, .ref = a, .a = 1);
+	op_refused(-EINVAL, .code = MOHEAP_OP_IMMORTAL, .ref = a, .b = 1);
+	op_refused_by(ro, (struct moheap_op){ .code = MOHEAP_OP_IMMORTAL, .ref = a }, -EACCES);
 	op_refused(-EINVAL, .code = MOHEAP_OP_STORE, .ref = a, .a = b, .b = 1);
 	op_refused(-EINVAL, .code = MOHEAP_OP_LOAD, .ref = a, .a = 1);
 	op_refused(-EINVAL, .code = MOHEAP_OP_LOAD, .ref = a, .b = 1);
@@ -1371,7 +1375,7 @@ static __u64 any_value(const moheap_ref_t *live, unsigned int n, const void *buf
 /* An operation that may make sense: what it does not use is mostly zero. */
 static void any_op(struct moheap_op *op, const moheap_ref_t *live, unsigned int n, void *buffer)
 {
-	op->code = any() % (MOHEAP_OP_UNWATCH + 2);
+	op->code = any() % (MOHEAP_OP_IMMORTAL + 2);
 	op->flags = any() % 8 ? 0 : any();
 	op->index = any() % 8 ? any() % 4 : any();
 	op->error = any();

@@ -423,6 +423,12 @@ static int call_usage(struct scene *s)
 	return raw_ioctl(s->fd, MOHEAP_IOC_USAGE, &usage);
 }
 
+static int call_immortal(struct scene *s)
+{
+	return batch_op(s->fd, (struct moheap_op){
+		.code = MOHEAP_OP_IMMORTAL, .ref = s->small[0] });
+}
+
 struct call {
 	const char *name;
 	int (*run)(struct scene *s);
@@ -460,6 +466,7 @@ static const struct call calls[] = {
 	{ "LISTEN", call_listen },
 	{ "WATCH", call_watch },
 	{ "UNWATCH", call_unwatch },
+	{ "IMMORTAL", call_immortal },
 	{ "read", call_events },
 	{ "OBJECTS", call_objects },
 	{ "USAGE", call_usage },
