@@ -43,6 +43,7 @@ struct mr_expect {
  * @rnd: chance
  * @oracle: what must be
  * @clients: who acts; by number in the oracle's masks
+ * @watcher: a client that only watches
  * @now: the client whose batch is made
  * @ops: the batch
  * @expect: and what must come of it
@@ -54,6 +55,7 @@ struct mr {
 	struct rnd_state rnd;
 	struct oracle oracle;
 	struct mh_client *clients[MR_CLIENTS];
+	struct mh_client *watcher;
 	u32 now;
 	struct moheap_op ops[MR_OPS];
 	struct mr_expect expect[MR_OPS];
@@ -87,6 +89,7 @@ static struct mr *mr_create(struct kunit *test)
 	r->clients[0] = r->ku->client;
 	for (i = 1; i < MR_CLIENTS; i++)
 		r->clients[i] = ku_join(r->ku);
+	r->watcher = ku_join_readonly(r->ku);
 	return r;
 }
 
@@ -386,7 +389,7 @@ static void mr_renew(struct mr *r)
 	if (i == ORACLE_NONE)
 		return;
 	o = mr_object(r, i);
-	if (o->holds != BIT(r->now) || o->nslots > MH_SLOTS_INLINE || !mr_empty(o) ||
+	if (o->watch || o->holds != BIT(r->now) || o->nslots > MH_SLOTS_INLINE || !mr_empty(o) ||
 	    oracle_referred(&r->oracle, i))
 		return;
 	to = (o->ref + ((2 + 2ULL * mr_below(r, 3)) << 32)) | MOHEAP_REF_REUSED;
@@ -516,6 +519,53 @@ static void mr_thin_out(struct mr *r)
 	}
 }
 
+/* ---- Watching ---- */
+
+/* Read some events: none is told twice, and none of an object that lives again. */
+static void mr_read_events(struct mr *r, u32 n)
+{
+	struct kunit *test = r->ku->test;
+	struct moheap_event event;
+	struct oracle_object *o;
+
+	while (n-- && moheap_read(r->watcher, &event, 1) == 1) {
+		KUNIT_ASSERT_EQ(test, event.type, MOHEAP_EVENT_WATCH);
+		KUNIT_ASSERT_LT(test, event.cookie, MR_OBJECTS);
+		o = mr_object(r, event.cookie);
+		KUNIT_ASSERT_EQ(test, o->ref, event.ref);
+		KUNIT_ASSERT_EQ(test, o->watch, event.index);
+		KUNIT_ASSERT_FALSE(test, o->told);
+		KUNIT_ASSERT_FALSE(test, ku_alive(r->ku, o->ref));
+		o->told = true;
+	}
+}
+
+/* Watch something that lives, or do so no longer; it may be dead by now. */
+static void mr_watch(struct mr *r)
+{
+	u32 i = mr_reachable(r);
+	struct oracle_object *o;
+	int ret;
+
+	if (i == ORACLE_NONE)
+		return;
+	o = mr_object(r, i);
+	if (!o->watch) {
+		o->watch = ku_watch(r->ku, r->watcher, o->ref, i);
+		return;
+	}
+	i = oracle_any(&r->oracle, &r->rnd);
+	o = mr_object(r, i);
+	if (!o->watch)
+		return;
+	ret = ku_unwatch(r->watcher, o->watch);
+	if (ret >= 0) {
+		KUNIT_ASSERT_FALSE(r->ku->test, ret && ku_alive(r->ku, o->ref));
+		o->watch = 0;
+	}
+	KUNIT_ASSERT_EQ(r->ku->test, ret < 0, o->told);
+}
+
 /* ---- Comparing ---- */
 
 static void mr_compare_object(struct mr *r, const struct oracle_object *o)
@@ -524,6 +574,7 @@ static void mr_compare_object(struct mr *r, const struct oracle_object *o)
 	u64 refs[ORACLE_SLOTS];
 	u32 i;
 
+	KUNIT_ASSERT_EQ(test, o->told, o->watch && !o->reached);
 	if (!o->reached) {
 		KUNIT_ASSERT_FALSE(test, ku_alive(r->ku, o->ref));
 		return;
@@ -544,6 +595,7 @@ static void mr_compare(struct mr *r)
 	ku_collect(r->ku, MOHEAP_COLLECT_FULL);
 	live = oracle_search(&r->oracle);
 	KUNIT_ASSERT_EQ(r->ku->test, ku_objects(r->ku), live);
+	mr_read_events(r, U32_MAX);
 	for (i = 0; i < MR_OBJECTS; i++)
 		if (mr_object(r, i)->ref)
 			mr_compare_object(r, mr_object(r, i));
@@ -589,6 +641,10 @@ static void mr_run(struct mr *r, u32 steps, u32 period, void (*between)(struct m
 		done += 1 + mr_batch(r);
 		if (between)
 			between(r);
+		if (!mr_below(r, 3))
+			mr_watch(r);
+		if (!mr_below(r, 20))
+			mr_read_events(r, mr_below(r, 10));
 		if (!mr_below(r, 10))
 			mr_bring_back(r);
 		if (!mr_below(r, 60))

@@ -38,6 +38,8 @@ u32 oracle_add(struct oracle *oracle, u64 ref, u32 nslots, u32 client)
 		o->ref = ref;
 		o->nslots = nslots;
 		o->holds = 1U << client;
+		o->watch = 0;
+		o->told = false;
 		memset(o->slots, 0xff, sizeof(o->slots));
 		return i;
 	}

@@ -21,6 +21,8 @@
  * @nslots: its slots
  * @holds: a bit for each client that holds it
  * @slots: entries that they refer to, or ORACLE_NONE
+ * @watch: id of the watch on it, or 0
+ * @told: that is told of
  * @reached: the last search found it
  * @count: slots of objects that the last search found, and holds, that refer to it
  */
@@ -29,6 +31,8 @@ struct oracle_object {
 	u32 nslots;
 	u32 holds;
 	u32 slots[ORACLE_SLOTS];
+	u32 watch;
+	bool told;
 	bool reached;
 	u32 count;
 };
