@@ -381,8 +381,8 @@ struct moheap_batch {
  *	uncollectable, finalizing: what it found
  * @MOHEAP_EVENT_WATCH: an object that the client watched is dead: nothing refers to it any more,
  *	and its ref is stale. Or it is garbage that will be dead when something is finalized, unless
- *	it is brought back (struct moheap_type). index: the id of the watch, which is gone with this;
- *	ref: the object; cookie: as given
+ *	it is brought back (struct moheap_type). index: the id of the watch, which is gone with
+ *	this; ref: the object; cookie: as given
  * @MOHEAP_EVENT_FINALIZE: an object is to be finalized, and the client holds it from now on. ref:
  *	the object; index: its type. See struct moheap_type
  */
