@@ -866,22 +866,24 @@ static void ku_signalled(struct ku *ku, struct ku_signal *s, struct moheap_op *o
 static void signal_ends_a_batch(struct kunit *test)
 {
 	struct ku *ku = test->priv;
-	struct moheap_op ops[40];
+	struct moheap_op *ops;
 	struct ku_signal s;
-	u32 i;
+	u32 n = 200, i;
 
-	for (i = 0; i < ARRAY_SIZE(ops); i++)
+	ops = kunit_kcalloc(test, n, sizeof(*ops), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, ops);
+	for (i = 0; i < n; i++)
 		ops[i] = (struct moheap_op){ OP(ALLOC), .index = ku->type[KU_LEAF], .a = 1 };
-	ku_signalled(ku, &s, ops, ARRAY_SIZE(ops));
+	ku_signalled(ku, &s, ops, n);
 	KUNIT_EXPECT_EQ(test, s.err, -EINTR);
 	KUNIT_EXPECT_GT(test, s.done, 0);
-	KUNIT_EXPECT_LT(test, s.done, ARRAY_SIZE(ops));
+	KUNIT_EXPECT_LT(test, s.done, n);
 	KUNIT_EXPECT_EQ(test, ku_objects(ku), s.done);
 	/* The rest can be handed in again. */
 	i = s.done;
-	KU_OK(test, moheap_submit(ku->client, ops + i, ARRAY_SIZE(ops) - i, 0, &s.done));
-	KUNIT_EXPECT_EQ(test, s.done, ARRAY_SIZE(ops) - i);
-	KUNIT_EXPECT_EQ(test, ku_objects(ku), ARRAY_SIZE(ops));
+	KU_OK(test, moheap_submit(ku->client, ops + i, n - i, 0, &s.done));
+	KUNIT_EXPECT_EQ(test, s.done, n - i);
+	KUNIT_EXPECT_EQ(test, ku_objects(ku), n);
 }
 
 /* Long operations say how far they came, and what they did stands. */
