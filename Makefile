@@ -14,7 +14,7 @@ override O := $(abspath $(O))
 
 # The scripts' side of the variables; see tools/setup/lib.sh.
 export MOHEAP_OUT := $(O)
-export MOHEAP_CACHE V SEED TESTS FILTER
+export MOHEAP_CACHE V SEED TESTS FILTER METRICS ROUNDS ICOUNT
 
 # /lib/modules/6.12.0/build is the build for 6.12.0.
 kname = $(notdir $(patsubst %/build,%,$(KDIR)))
@@ -48,6 +48,9 @@ help:
 	@echo '  FILTER=GLOB      KUnit suites and test programs to run, by name'
 	@echo '  SEED=N           seed of the random tests'
 	@echo '  MINUTES=N        how long to soak (default: 10)'
+	@echo '  METRICS=LIST     what bench measures: names of tools/bench/metrics, or patterns'
+	@echo '  ROUNDS=N         how often (default: 3)'
+	@echo '  ICOUNT=1         bench counts instructions instead'
 	@echo '  V=1              show the output of every step'
 	@echo '  MOHEAP_CACHE=DIR kernels and other packages (default: ~/.cache/moheap);'
 	@echo '                   may be removed at any time'
