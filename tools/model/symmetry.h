@@ -39,6 +39,8 @@ static unsigned long long object_key(int o, const unsigned char *client)
 	key = key_bit(key, now.mark >> o & 1);
 	key = key_bit(key, now.grey >> o & 1);
 	key = key_bit(key, now.garbage >> o & 1);
+	key = key_bit(key, now.due >> o & 1);
+	key = key_bit(key, now.was_due >> o & 1);
 	key = key_bit(key, now.todo >> o & 1);
 	key = key_bit(key, now.hand == o);
 	key = key_bit(key, now.slot[o] == o);
@@ -139,6 +141,8 @@ static void rename_objects(const struct naming *n)
 	rename_bits(n, &now.mark);
 	rename_bits(n, &now.grey);
 	rename_bits(n, &now.garbage);
+	rename_bits(n, &now.due);
+	rename_bits(n, &now.was_due);
 	rename_bits(n, &now.todo);
 }
 

@@ -24,6 +24,12 @@
  * the blocks in any order. The dead are freed by a process of their own at any time, as whoever
  * has a list of them may do it, or leave it to the collector.
  *
+ * Finalization, with -DFINAL: some objects are to be finalized, once, and FINALIZING is between
+ * MARKING and SWEEPING: whatever is unreachable is staged, then grey objects again. What is due a
+ * client may be handed at any time; in the code it is later, where a trace staged it. Whoever
+ * takes a count to zero makes the object due in the same step, for until then nobody can pin it,
+ * and afterwards it is like any other. Two objects are checked with it, with -DMERGE (below).
+ *
  * The gate: a client is inside from the first pin to the end of its operation. The phase
  * changes only while nobody is inside, which is what the exclusive gate is for. All else is
  * under the shared gate, and interleaved.
@@ -63,9 +69,11 @@
  *	garbage		objects that could not be reached when MARKING began, that nobody brought
  *			back with a ref kept, and that are not free when all is done
  *	stale		a client holds what its ref did not name
+ *	unfinalized	with -DFINAL: an object to be finalized is freed that was never due
  *
  * What may be taken out, to see what it was for: -DNO_H, -DNO_S, -DNO_B, -DNO_C, the barriers
- * of trace.c; and to see that the checks see: -DNO_CLEAR, the wiping of marks, -DNO_GEN, the
+ * of trace.c; with -DFINAL also -DNO_F, shading in FINALIZING, -DNO_STAGE, the mark of what is
+ * staged, and -DNO_RESCUE, the look at what dies by its count; and to see that the checks see: -DNO_CLEAR, the wiping of marks, -DNO_GEN, the
  * look at the generation, -DNO_COUNT, the count of a reference stored.
  */
 
@@ -85,6 +93,22 @@
 #define BARRIER_B	true
 #endif
 
+#if defined(FINAL) && !defined(NO_F)
+#define MARKS_AGAIN	true
+#else
+#define MARKS_AGAIN	false
+#endif
+#ifdef NO_STAGE
+#define MARKS_STAGED	false
+#else
+#define MARKS_STAGED	true
+#endif
+#if defined(FINAL) && !defined(NO_RESCUE)
+#define RESCUES		true
+#else
+#define RESCUES		false
+#endif
+
 /* Objects are numbers, sets of them bitmaps. */
 #define NIL	OBJECTS
 #define ALL	((1 << OBJECTS) - 1)
@@ -102,7 +126,8 @@
 #define IDLE		0
 #define CLEAR		1
 #define MARKING		2
-#define SWEEPING	3
+#define FINALIZING	3
+#define SWEEPING	4
 
 /* What a client is about to do. Up to KEPT it is not inside the gate. */
 #define OUT		0	/* nothing */
@@ -126,6 +151,7 @@
 #define ALLOC_HOLD	18
 #define ALLOC_WORD	19
 #define UNPIN		20	/* obj[] */
+#define TAKE		21	/* target[], which the keeper holds */
 
 /* Where the collector is */
 #define AT_REST		0
@@ -135,16 +161,22 @@
 #define AT_GREY		4
 #define AT_FOLLOW	5	/* hand: it was grey */
 #define AT_FOLLOW_MARK	6	/* hand: a followed slot referred to it */
-#define AT_SWEEP	7	/* todo: blocks not looked at yet */
-#define AT_CONDEMN	8	/* hand: its block was taken, and it unmarked */
-#define AT_CUT		9	/* hand: it is condemned, and pinned */
-#define AT_LET_GO	10
+#define AT_STAGE	7	/* todo: blocks not looked at yet */
+#define AT_STAGE_LOOK	8	/* hand: it was unmarked, and is pinned */
+#define AT_STAGE_KEEP	9	/* hand: it is staged, and the pin the keeper's */
+#define AT_SWEEP	10	/* todo: blocks not looked at yet */
+#define AT_CONDEMN	11	/* hand: its block was taken, and it unmarked */
+#define AT_CUT		12	/* hand: it is condemned, and pinned */
+#define AT_LET_GO	13
 
 byte state[OBJECTS];
 byte count[OBJECTS];
 byte slot[OBJECTS] = NIL;
 byte mark, grey;
 byte phase;
+
+/* What the keeper holds, and what was due in its life or never will be */
+byte due, was_due;
 
 byte hold[2];
 byte op[2];
@@ -158,6 +190,7 @@ byte garbage;
 
 /* Always 0 between steps */
 byte x, seen, lost, miscounted;
+bool unfinalized;
 
 /* ---- Sets of objects ---- */
 
@@ -172,7 +205,9 @@ byte x, seen, lost, miscounted;
 
 /* What the slot of o refers to, if o is in the set */
 #define beyond(set, o)	((((set) >> (o)) & 1) * (BIT(slot[o]) & ALL))
-#define held(o)		(((hold[0] >> (o)) & 1) + ((hold[1] >> (o)) & 1))
+#define held(o)		(((hold[0] >> (o)) & 1) + ((hold[1] >> (o)) & 1) + ((due >> (o)) & 1))
+#define is_due(o)	(due & BIT(o))
+#define was_never_due(o) (!(was_due & BIT(o)))
 #define wrong(o, slots)	((count[o] != held(o) + (slots)) << (o))
 
 #if OBJECTS == 3
@@ -203,7 +238,7 @@ inline reach(set)
 /* A hold bit counts once the object is born. */
 inline check_reachable()
 {
-	seen = (hold[0] | hold[1]) & ~those(taken);
+	seen = (hold[0] | hold[1]) & ~those(taken) | due;
 	reach(seen);
 	lost = seen & ~those(alive);
 	assert(!lost);
@@ -221,7 +256,7 @@ inline check_counts()
 #ifdef NO_C
 #define condemned(o)	false
 #else
-#define condemned(o)	(phase == SWEEPING && !marked(o))
+#define condemned(o)	(phase >= FINALIZING && !marked(o))
 #endif
 
 #ifdef NO_GEN
@@ -233,17 +268,6 @@ inline check_counts()
 /* mh_pin() would succeed, given a ref that is not stale. */
 #define can_pin(o)	(alive(o) && !condemned(o))
 
-/* mh_put(), mh_unpin() */
-inline put(o)
-{
-	assert(count[o] > 0);
-	count[o]--;
-	if
-	:: count[o] == 0 -> state[o] = DEAD; check_reachable()
-	:: else
-	fi
-}
-
 inline set_mark(o)
 {
 	if
@@ -252,15 +276,36 @@ inline set_mark(o)
 	fi
 }
 
+#define marking		(phase == MARKING || phase == FINALIZING && MARKS_AGAIN)
+
 /* mh_shade(). Whatever was garbage is brought back, with all that it leads to. */
 inline shade(o, barrier)
 {
 	if
-	:: barrier && phase == MARKING -> set_mark(o)
+	:: barrier && marking -> set_mark(o)
 	:: else
 	fi;
 	if
 	:: garbage -> seen = BIT(o); reach(seen); garbage = garbage & ~seen; seen = 0
+	:: else
+	fi
+}
+
+#define rescued(o)	(RESCUES && alive(o) && was_never_due(o) && \
+			 !(phase == SWEEPING && !marked(o)))
+
+/* mh_put(), mh_unpin(); mh_final_rescue() */
+inline put(o)
+{
+	assert(count[o] > 0);
+	count[o]--;
+	if
+	:: count[o] == 0 && rescued(o) ->
+		count[o] = 1;
+		was_due = was_due | BIT(o);
+		shade(o, true);
+		due = due | BIT(o)
+	:: count[o] == 0 && !rescued(o) -> state[o] = DEAD; check_reachable()
 	:: else
 	fi
 }
@@ -271,7 +316,8 @@ inline shade(o, barrier)
 
 /* Has client c a ref to o, which is not pinned? Has it o in its hands? */
 #define keeps(c, o)	(target[c] == o && (op[c] == KEPT || op[c] == STORE_TARGET))
-#define has(c, o)	(obj[c] == o || target[c] == o && !keeps(c, o) && op[c] != LOAD_PIN)
+#define has(c, o)	(obj[c] == o || target[c] == o && !keeps(c, o) && op[c] != LOAD_PIN && \
+			 op[c] != TAKE)
 
 inline hold_step()
 {
@@ -395,6 +441,12 @@ inline client_step()
 	:: op[m] >= LOAD && op[m] <= LOAD_UNDO -> load_step()
 	:: op[m] >= ALLOC && op[m] <= ALLOC_WORD -> alloc_step()
 	:: op[m] == UNPIN -> put(obj[m]); obj[m] = NIL; op[m] = OUT
+	/* mh_final_told(), unless another client was */
+	:: op[m] == TAKE && is_due(target[m]) ->
+		printf("client %d is handed %d\n", m, target[m]);
+		due = due & REST(target[m]);
+		op[m] = HOLD_SHADE
+	:: op[m] == TAKE && !is_due(target[m]) -> target[m] = NIL; op[m] = OUT
 	fi
 }
 
@@ -402,8 +454,8 @@ inline client_step()
 #define client_goes_on	(op[m] != OUT && \
 			 !(op[m] == STORE_XCHG && target[m] != NIL) && \
 			 !(op[m] == HOLD_SET && obj[m] == NIL))
-#define collector_goes_on (at == AT_ROOT_MARK || at == AT_FOLLOW || at == AT_CONDEMN || \
-			   at == AT_LET_GO)
+#define collector_goes_on (at == AT_ROOT_MARK || at == AT_FOLLOW || at == AT_STAGE_LOOK || \
+			   at == AT_STAGE_KEEP || at == AT_CONDEMN || at == AT_LET_GO)
 #else
 #define client_goes_on	false
 #define collector_goes_on false
@@ -435,7 +487,20 @@ proctype client(byte m)
 			target[m] = x;
 			op[m] = STORE
 		:: op[m] == OUT && some(alive) -> choose(alive); obj[m] = x; op[m] = LOAD
-		:: op[m] == OUT && some(free_block) -> choose(free_block); obj[m] = x; op[m] = ALLOC
+		:: op[m] == OUT && some(free_block) ->
+			choose(free_block);
+			obj[m] = x;
+			op[m] = ALLOC;
+#ifdef FINAL
+			if
+			:: was_due = was_due & REST(x)
+			:: was_due = was_due | BIT(x)	/* of a type that is not finalizable */
+			fi
+		:: op[m] == OUT && some(is_due) ->
+			choose(is_due);
+			target[m] = x;
+			op[m] = TAKE
+#endif
 		:: op[m] != OUT
 		fi;
 		d_step {
@@ -467,11 +532,20 @@ inline change_phase()
 		phase = MARKING;
 		at = AT_ROOTS;
 		todo = ALL;
-		seen = hold[0] | hold[1];
+		seen = hold[0] | hold[1] | due;
 		reach(seen);
 		garbage = those(alive) & ~seen;
 		seen = 0
+#ifdef FINAL
+	:: at == AT_GREY && phase == MARKING ->
+		printf("FINALIZING\n");
+		phase = FINALIZING;
+		at = AT_STAGE;
+		todo = ALL
+	:: at == AT_GREY && phase == FINALIZING ->
+#else
 	:: at == AT_GREY ->
+#endif
 		printf("SWEEPING\n");
 		phase = SWEEPING;
 		at = AT_SWEEP;
@@ -505,6 +579,36 @@ inline mark_step()
 		hand = slot[hand];
 		at = (hand == NIL -> AT_GREY : AT_FOLLOW_MARK)
 	:: at == AT_FOLLOW_MARK -> set_mark(hand); hand = NIL; at = AT_GREY
+	fi
+}
+
+/* mh_finalizing_object() */
+inline stage_step()
+{
+	if
+	:: at == AT_STAGE ->
+		todo = todo & REST(x);
+		if
+		:: alive(x) && !marked(x) -> count[x]++; hand = x; at = AT_STAGE_LOOK
+		:: else -> at = (todo -> AT_STAGE : AT_GREY)
+		fi
+	:: at == AT_STAGE_LOOK && (marked(hand) || !was_never_due(hand)) ->
+		put(hand);
+		hand = NIL;
+		at = (todo -> AT_STAGE : AT_GREY)
+	:: at == AT_STAGE_LOOK && !marked(hand) && was_never_due(hand) ->
+		printf("%d is staged\n", hand);
+		was_due = was_due | BIT(hand);
+		shade(hand, false);
+		if
+		:: MARKS_STAGED -> set_mark(hand)
+		:: else
+		fi;
+		at = AT_STAGE_KEEP
+	:: at == AT_STAGE_KEEP ->
+		due = due | BIT(hand);
+		hand = NIL;
+		at = (todo -> AT_STAGE : AT_GREY)
 	fi
 }
 
@@ -543,6 +647,7 @@ inline collector_step()
 {
 	if
 	:: at <= AT_FOLLOW_MARK -> mark_step()
+	:: at >= AT_STAGE && at <= AT_STAGE_KEEP -> stage_step()
 	:: else -> sweep_step()
 	fi
 }
@@ -566,7 +671,7 @@ proctype collector()
 	   }
 	:: atomic {
 		if
-		:: at == AT_ROOTS || at == AT_SWEEP && todo -> choose(is_todo)
+		:: at == AT_ROOTS || at == AT_STAGE || at == AT_SWEEP && todo -> choose(is_todo)
 		:: at == AT_GREY && grey -> choose(is_grey)
 		:: hand != NIL
 		fi;
@@ -604,6 +709,11 @@ proctype reaper()
 			:: else ->
 				assert(count[x] == 0);
 				printf("%d is free\n", x);
+#ifdef FINAL
+				unfinalized = was_never_due(x);
+				assert(!unfinalized);
+#endif
+				was_due = was_due & REST(x);
 				state[x] = FREE;
 				grey = grey & REST(x);
 				garbage = garbage & REST(x)
