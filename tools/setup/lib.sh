@@ -7,6 +7,7 @@
 #   MOHEAP_CACHE  kernels, their sources and other packages, shared by trees
 #   MOHEAP_OUT    everything built from this tree (make's O=)
 #   V=1           details go to the terminal, not to a log
+#   STEPS_MIX=1   steps run side by side, so each tells of itself in whole lines
 
 set -euo pipefail
 
@@ -37,7 +38,11 @@ step()
 
 	shift 2
 	mkdir -p "$LOGS"
-	printf '  %-50s ' "$title" >&2
+	if [ "${STEPS_MIX:-0}" = 1 ]; then
+		printf '  %s ...\n' "$title" >&2
+	else
+		printf '  %-50s ' "$title" >&2
+	fi
 	set +e
 	if [ "${V:-0}" = 1 ]; then
 		echo >&2
@@ -47,6 +52,7 @@ step()
 	fi
 	status=$?
 	[[ $options != *e* ]] || set -e
+	[ "${STEPS_MIX:-0}" != 1 ] || printf '  %-50s ' "$title" >&2
 	if [ $status -ne 0 ]; then
 		printf 'FAILED after %d s\n' $((SECONDS - start)) >&2
 		tail -n 15 "$log" | sed 's/^/    /' >&2
