@@ -313,3 +313,25 @@ int tap_main(int argc, char **argv, const struct tap_case *cases, unsigned int n
 	fflush(stdout);
 	return !passed;
 }
+
+int tap_main_table(int argc, char **argv, const void *table, size_t size, unsigned int n,
+		   const struct tap_case *like)
+{
+	struct tap_case *cases = calloc(n, sizeof(*cases));
+	const char *entry = table;
+	unsigned int i;
+	int status;
+
+	if (!cases) {
+		perror("tap");
+		return 1;
+	}
+	for (i = 0; i < n; i++, entry += size) {
+		cases[i] = *like;
+		memcpy(&cases[i].name, entry, sizeof(cases[i].name));
+		cases[i].arg = entry;
+	}
+	status = tap_main(argc, argv, cases, n);
+	free(cases);
+	return status;
+}

@@ -46,6 +46,13 @@ struct tap_case {
 
 int tap_main(int argc, char **argv, const struct tap_case *cases, unsigned int n);
 
+/*
+ * A case for each of the @n entries of a table, of @size bytes each; @like says all else of it.
+ * An entry begins with the name of its case, and is the argument of run_with.
+ */
+int tap_main_table(int argc, char **argv, const void *table, size_t size, unsigned int n,
+		   const struct tap_case *like);
+
 /* Of the case that runs: */
 
 TAP_PRINTF(1, 2) void tap_note(const char *format, ...);

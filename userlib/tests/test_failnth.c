@@ -560,15 +560,7 @@ static void every_fault_of_a_call(const void *arg)
 
 int main(int argc, char **argv)
 {
-	struct tap_case cases[TAP_COUNT(calls)];
-	unsigned int i;
+	static const struct tap_case like = { .run_with = every_fault_of_a_call, .seconds = 120 };
 
-	for (i = 0; i < TAP_COUNT(calls); i++)
-		cases[i] = (struct tap_case){
-			.name = calls[i].name,
-			.run_with = every_fault_of_a_call,
-			.arg = &calls[i],
-			.seconds = 120,
-		};
-	return tap_main(argc, argv, cases, TAP_COUNT(cases));
+	return tap_main_table(argc, argv, calls, sizeof(calls[0]), TAP_COUNT(calls), &like);
 }
