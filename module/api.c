@@ -21,7 +21,7 @@ struct mh_client *moheap_create(u64 limit, u32 flags)
 	struct mh_client *client;
 	struct mh_heap *heap;
 
-	if (flags & ~MOHEAP_CREATE_DEBUG)
+	if (flags & ~MH_CREATE_FLAGS)
 		return ERR_PTR(-EINVAL);
 	heap = mh_heap_create(limit, flags);
 	if (IS_ERR(heap))

@@ -16,6 +16,8 @@ struct mh_check {
 	struct mh_heap *heap;
 	u64 live;
 	u64 candidates;
+	u64 lingering;
+	u64 taken;
 	bool broken;
 };
 
@@ -186,6 +188,76 @@ static void mh_check_watches(struct mh_check *check, const struct mh_obj *o)
 	spin_unlock(&check->heap->event_lock);
 }
 
+/* A block that lingers, or was taken: nobody has it. */
+static void mh_check_unused(struct mh_check *check, const struct mh_obj *o)
+{
+	u64 word = atomic64_read(&o->header->word);
+
+	mh_expect(check, !mh_test(o, MH_FREE), "block %#x lingers and is free", mh_granule(o));
+	mh_expect(check, !mh_alive(word) && !mh_count(word), "block %#x lingers and is in use",
+		  mh_granule(o));
+}
+
+static void mh_check_linger(struct mh_check *check, struct mh_pool *pool)
+{
+	struct mh_obj o = { .pool = pool };
+	unsigned long idx;
+	u32 lingering = 0;
+
+	for_each_set_bit(idx, pool->linger->bits, pool->nblocks) {
+		o.idx = idx;
+		o.header = mh_header(pool, idx);
+		mh_check_unused(check, &o);
+		lingering++;
+	}
+	mh_expect(check, lingering == pool->linger->lingering, "pool %u: %u blocks linger, not %u",
+		  pool->id, lingering, pool->linger->lingering);
+	check->lingering += lingering;
+	check->taken += atomic_read(&pool->linger->n) - lingering;
+}
+
+/* The counts in pool->check are done with. */
+static void mh_check_taken(struct mh_check *check, u32 granule)
+{
+	struct mh_obj o;
+	bool found = !mh_pool_find(check->heap, granule, &o) && o.pool->linger;
+
+	mh_expect(check, found, "a block was taken nowhere (%#x)", granule);
+	if (!found)
+		return;
+	mh_check_unused(check, &o);
+	mh_expect(check, !test_bit(o.idx, o.pool->linger->bits), "block %#x taken, and lingers",
+		  granule);
+	mh_expect(check, o.pool->check[o.idx] != U32_MAX, "block %#x taken twice", granule);
+	o.pool->check[o.idx] = U32_MAX;
+}
+
+/* What clients took. Their rings change under the gate only. */
+static void mh_check_takers(struct mh_check *check)
+{
+	struct mh_heap *heap = check->heap;
+	struct mh_linger *linger;
+	struct mh_taken *taken;
+	u64 n = 0, listed = 0;
+	u32 i;
+
+	spin_lock(&heap->linger_lock);
+	list_for_each_entry(taken, &heap->takers, node) {
+		for (i = 0; i < taken->n; i++)
+			mh_check_taken(check, taken->granules[(taken->first + i) %
+							      MOHEAP_LINGER_MAX]);
+		n += taken->n;
+	}
+	list_for_each_entry(linger, &heap->lingering, node)
+		listed += linger->lingering;
+	spin_unlock(&heap->linger_lock);
+	mh_expect(check, n == check->taken, "%llu blocks taken, not %llu", n, check->taken);
+	mh_expect(check, listed == check->lingering, "%llu blocks linger in listed pools, not %llu",
+		  listed, check->lingering);
+	mh_expect(check, check->lingering == heap->nlinger, "%llu blocks linger, not %llu",
+		  check->lingering, heap->nlinger);
+}
+
 static void mh_check_pool(struct mh_check *check, struct mh_pool *pool)
 {
 	u32 nfree = bitmap_weight(mh_map(pool, MH_FREE), pool->nblocks);
@@ -209,6 +281,10 @@ static void mh_check_pool(struct mh_check *check, struct mh_pool *pool)
 			mh_check_watches(check, &o);
 		if (pool->final)
 			mh_check_final(check, &o);
+	}
+	if (pool->linger) {
+		mh_check_linger(check, pool);
+		unused -= atomic_read(&pool->linger->n);
 	}
 	mh_expect(check, unused == atomic_read(&pool->nretired), "pool %u: %u blocks lost",
 		  pool->id, unused - atomic_read(&pool->nretired));
@@ -257,6 +333,7 @@ static void mh_check_all(struct mh_check *check)
 		  check->heap->dead.n);
 	xa_for_each(&check->heap->pools, id, pool)
 		mh_check_pool(check, pool);
+	mh_check_takers(check);
 	mh_check_due(check);
 	mh_check_figures(check);
 }

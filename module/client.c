@@ -749,6 +749,7 @@ void mh_client_destroy(struct mh_client *client)
 	mh_events_close(client);
 	while (mh_drop_pool(client, &id, last))
 		cond_resched();
+	mh_linger_close(client, last);
 	mh_client_free(client);
 	if (!last)
 		mh_collector_kick(heap);

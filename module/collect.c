@@ -887,6 +887,7 @@ int mh_collect_for_memory(struct mh_heap *heap)
 	if (atomic_read(&heap->ncand) || atomic_read(&heap->escaped) ||
 	    atomic_read(&heap->ndead) || READ_ONCE(heap->phase) != MH_IDLE)
 		err = mh_collect(heap, MOHEAP_COLLECT_FULL, &unreachable);
+	mh_linger_release(heap);
 	/* Pools that are queued for candidates they have no longer could not be given back. */
 	if (!err)
 		err = mh_collect_until(heap, mh_step_trim, 0);

@@ -92,7 +92,7 @@ static long mh_ioctl_create(struct file *file, void __user *arg)
 
 	if (err)
 		return err;
-	if (create.flags & ~MOHEAP_CREATE_DEBUG)
+	if (create.flags & ~MH_CREATE_FLAGS)
 		return -EINVAL;
 	if (mh_file_client(file))
 		return -EISCONN;
@@ -404,6 +404,19 @@ static long mh_ioctl_usage(struct file *file, struct mh_client *client, void __u
 	return err ? err : mh_put_struct(arg, &usage, sizeof(usage));
 }
 
+static long mh_ioctl_linger(struct file *file, struct mh_client *client, void __user *arg)
+{
+	struct moheap_linger linger;
+	int err = mh_get(&linger, sizeof(linger), arg);
+
+	if (err)
+		return err;
+	if (linger.flags)
+		return -EINVAL;
+	err = mh_linger_exchange(client, &linger, true);
+	return err ? err : mh_put_struct(arg, &linger, sizeof(linger));
+}
+
 static long mh_ioctl_bound(struct file *file, unsigned int cmd, void __user *arg)
 {
 	struct mh_client *client = mh_file_client(file);
@@ -433,6 +446,8 @@ static long mh_ioctl_bound(struct file *file, unsigned int cmd, void __user *arg
 		return mh_ioctl_objects(file, client, arg);
 	case MOHEAP_IOC_USAGE:
 		return mh_ioctl_usage(file, client, arg);
+	case MOHEAP_IOC_LINGER:
+		return mh_ioctl_linger(file, client, arg);
 	default:
 		return mh_ioctl_check(file, client, arg);
 	}
@@ -455,6 +470,7 @@ static bool mh_ioctl_known(unsigned int cmd)
 	case MOHEAP_IOC_LISTEN:
 	case MOHEAP_IOC_OBJECTS:
 	case MOHEAP_IOC_USAGE:
+	case MOHEAP_IOC_LINGER:
 		return true;
 	default:
 		return false;

@@ -120,6 +120,9 @@ static void mh_heap_init(struct mh_heap *heap, u64 limit, u32 flags)
 	xa_init_flags(&heap->finalizers, XA_FLAGS_ACCOUNT);
 	INIT_LIST_HEAD(&heap->due);
 	INIT_DELAYED_WORK(&heap->final_work, mh_final_work);
+	spin_lock_init(&heap->linger_lock);
+	INIT_LIST_HEAD(&heap->lingering);
+	INIT_LIST_HEAD(&heap->takers);
 	atomic64_set(&heap->kernel_bytes, sizeof(*heap) + sizeof(struct mh_collect));
 }
 
@@ -303,6 +306,7 @@ void mh_heap_stat(struct mh_heap *heap, struct moheap_stat *stat)
 	stat->candidates = atomic_read(&heap->ncand);
 	stat->escaped = atomic_read(&heap->escaped);
 	stat->tracing = READ_ONCE(heap->phase) != MH_IDLE;
+	stat->lingering = READ_ONCE(heap->nlinger);
 	spin_lock(&heap->event_lock);
 	stat->finalizing = heap->ndue;
 	stat->finalized = heap->finalized;

@@ -9,6 +9,7 @@
  *	collect, trace	the collector: local passes, the thread; the concurrent trace
  *	check		the invariants of a heap, recounted
  *	iterate		the objects of a heap, found
+ *	linger		blocks of a guarded heap that are not free yet (pool tells it)
  *	event		what clients are told
  *	watch, final	... of deaths, and before them (object tells these)
  *	client		holds
@@ -21,6 +22,7 @@
  * Lock order, outermost first; each lock is described at the top of the file named:
  *
  *	client->read_lock	event.c		one thread of a client reads events at a time
+ *	taken->lock		linger.c	one thread of a client takes blocks at a time
  *	heap->collect_lock	collect.c	who drives the collector
  *	client->grow_lock	client.c	one thread of a client grows at a time
  *	heap->lock		heap.c		types, bins, span allocation, list of clients
@@ -29,6 +31,7 @@
  *	bin->lock		pool.c		pool states and lists of a bin
  *	heap->dead_lock		object.c	the list of dead objects left to the collector
  *	heap->event_lock	event.c		events of all clients
+ *	heap->linger_lock	linger.c	blocks that linger
  */
 #ifndef MOHEAP_INTERNAL_H
 #define MOHEAP_INTERNAL_H
@@ -186,6 +189,7 @@ enum mh_map {
  * @cand_node: in heap->cand
  * @watches: of each object, once there was a watch here; see watch.c
  * @final: of each object, where its type is finalizable; see final.c
+ * @linger: where its blocks linger; see linger.c
  * @check: counts found by mh_heap_check(), while that runs
  * @headers: the headers
  * @map: the bitmaps, BITS_TO_LONGS(nblocks) each
@@ -211,6 +215,7 @@ struct mh_pool {
 	struct llist_node cand_node;
 	struct mh_watches *watches;
 	struct mh_final *final;
+	struct mh_linger *linger;
 	u32 *check;
 	void *headers;
 	unsigned long map[];
@@ -451,6 +456,10 @@ enum mh_phase {
  * @unfinalized: objects skipped; under @event_lock
  * @final_work: skips what nobody reads
  * @last_client: the id of the client made last
+ * @linger_lock: see linger.c
+ * @lingering: struct mh_linger of pools where blocks linger, by the first that did
+ * @nlinger: blocks that linger, and that nobody took
+ * @takers: struct mh_taken of all clients that have one; under @linger_lock
  */
 struct mh_heap {
 	u64 id;
@@ -506,7 +515,14 @@ struct mh_heap {
 	u64 unfinalized;
 	struct delayed_work final_work;
 	atomic_t last_client;
+
+	spinlock_t linger_lock;		/* see linger.c */
+	struct list_head lingering;
+	u64 nlinger;
+	struct list_head takers;
 };
+
+#define MH_CREATE_FLAGS	(MOHEAP_CREATE_DEBUG | MOHEAP_CREATE_GUARD)
 
 /*
  * The barriers of the trace (trace.c). In test builds a heap can do without one, so that a test
@@ -552,6 +568,7 @@ void mh_pool_free_apart(struct mh_pool *pool);
 void mh_pool_free(struct mh_pool *pool);
 u32 mh_pool_take(struct mh_pool *pool, u32 want, u32 *word, unsigned long *mask);
 void mh_block_free(struct mh_pool *pool, u32 idx, u32 gen);
+void mh_block_release(struct mh_pool *pool, u32 idx);
 bool mh_trim_step(struct mh_heap *heap);
 void mh_trim_all(struct mh_heap *heap);
 
@@ -760,6 +777,7 @@ struct mh_told {
  * @next_watch: where to look for an id
  * @read_lock: see event.c
  * @reader: who waits for an event
+ * @taken: blocks it took, once it took some; see linger.c
  */
 struct mh_client {
 	struct mh_heap *heap;
@@ -778,6 +796,7 @@ struct mh_client {
 	u32 next_watch;
 	struct mutex read_lock;	/* see event.c */
 	wait_queue_head_t reader;
+	struct mh_taken *taken;
 };
 
 struct mh_client *mh_client_create(struct mh_heap *heap, bool readonly);
@@ -1025,6 +1044,49 @@ void mh_trace_begin(struct mh_heap *heap);
 bool mh_trace_step(struct mh_heap *heap);
 
 int mh_heap_check(struct mh_heap *heap);
+
+/* ---- linger.c ---- */
+
+/**
+ * struct mh_linger - which blocks of a pool linger
+ * @node: in heap->lingering, while some do
+ * @pool: the pool
+ * @n: how many linger or were taken
+ * @lingering: how many linger
+ * @bits: one for each block
+ *
+ * All but @pool and @n under heap->linger_lock.
+ */
+struct mh_linger {
+	struct list_head node;
+	struct mh_pool *pool;
+	atomic_t n;
+	u32 lingering;
+	unsigned long bits[];
+};
+
+/**
+ * struct mh_taken - blocks that a client took
+ * @lock: see linger.c
+ * @node: in heap->takers
+ * @first: the oldest
+ * @n: how many
+ * @granules: where they begin: a ring
+ */
+struct mh_taken {
+	struct mutex lock;	/* see linger.c */
+	struct list_head node;
+	u32 first;
+	u32 n;
+	u32 granules[MOHEAP_LINGER_MAX];
+};
+
+int mh_linger_prepare(struct mh_pool *pool);
+void mh_linger_free(struct mh_pool *pool);
+void mh_linger(struct mh_pool *pool, u32 idx);
+void mh_linger_release(struct mh_heap *heap);
+int mh_linger_exchange(struct mh_client *client, struct moheap_linger *linger, bool user);
+void mh_linger_close(struct mh_client *client, bool last);
 
 /* ---- iterate.c ---- */
 

@@ -190,6 +190,12 @@ int mh_objects(struct mh_heap *heap, struct moheap_objects *objects, bool user)
 	return 0;
 }
 
+/* Blocks of a pool that are neither free nor an object's. */
+static u32 mh_nlinger(const struct mh_pool *pool)
+{
+	return pool->linger ? atomic_read(&pool->linger->n) : 0;
+}
+
 /**
  * mh_usage() - what the objects of a type use
  * @heap: the heap; no lock may be held
@@ -218,7 +224,7 @@ int mh_usage(struct mh_heap *heap, struct moheap_usage *usage)
 			usage->pools++;
 			usage->empty += nfree == pool->nblocks;
 			usage->blocks += pool->nblocks;
-			usage->used += pool->nblocks - nfree;
+			usage->used += pool->nblocks - nfree - mh_nlinger(pool);
 			usage->kernel_bytes += mh_class_bytes(pool->bin->geo.class);
 			if (pool->bin->geo.backed)
 				usage->arena_bytes += (u64)pool->bin->geo.pages << PAGE_SHIFT;

@@ -27,7 +27,9 @@ static_assert(sizeof(struct moheap_listen) == 8);
 static_assert(sizeof(struct moheap_generation) == 32);
 static_assert(sizeof(struct moheap_objects) == 40);
 static_assert(sizeof(struct moheap_usage) == 64);
-static_assert(sizeof(struct moheap_stat) == 8 + 30 * 8 + 3 * 32);
+static_assert(sizeof(struct moheap_block) == 16);
+static_assert(sizeof(struct moheap_linger) == 32);
+static_assert(sizeof(struct moheap_stat) == 8 + 31 * 8 + 3 * 32);
 static_assert(sizeof(struct moheap_tune) == 32);
 
 static int __init mh_init(void)

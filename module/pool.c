@@ -7,7 +7,7 @@
  * is allocated for a single object.
  *
  * A free block has its bit in MH_FREE set, an even generation, a count of zero and empty slots.
- * Freeing a block sets the bit, whoever does it (mh_block_free()); only the client for which
+ * Freeing a block sets the bit, whoever does it (mh_block_release()); only the client for which
  * the pool is active clears bits, a word at a time, under client->lock (mh_pool_take()). So
  * neither needs a lock that other clients take.
  *
@@ -181,12 +181,17 @@ struct mh_pool *mh_pool_create(struct mh_heap *heap, struct mh_bin *bin)
 	if (err)
 		goto free_pool;
 	mh_pool_init(pool, heap, bin, page);
-	err = mh_pool_publish(heap, pool);
+	err = mh_linger_prepare(pool);
 	if (err)
 		goto release;
+	err = mh_pool_publish(heap, pool);
+	if (err)
+		goto free_linger;
 	trace_moheap_pool(heap, pool, true);
 	return pool;
 
+free_linger:
+	mh_linger_free(pool);
 release:
 	if (geo->backed)
 		mh_arena_punch(heap, page, geo->pages);
@@ -220,6 +225,7 @@ void mh_pool_free(struct mh_pool *pool)
 {
 	mh_watches_free(pool);
 	mh_final_free(pool);
+	mh_linger_free(pool);
 	kmem_cache_free(mh_caches[pool->bin->geo.class], pool);
 }
 
@@ -333,28 +339,40 @@ static void mh_pool_freed(struct mh_pool *pool)
 }
 
 /**
- * mh_block_free() - give a block back to its pool
- * @pool: the pool
- * @idx: the block; its slots are empty and nobody has it
- * @gen: its generation, even
- *
- * The caller holds the gate. A block whose generations ran out stays out of use.
+ * mh_block_release() - a block is free from now on
+ * @pool: the pool; caller holds the gate
+ * @idx: the block; its slots are empty, nobody has it, and its word says so
  */
-void mh_block_free(struct mh_pool *pool, u32 idx, u32 gen)
+void mh_block_release(struct mh_pool *pool, u32 idx)
 {
 	int nfree;
 
-	atomic64_set(&mh_header(pool, idx)->word, mh_word(gen, 0));
-	if ((gen & ~MH_GEN_REUSED) > MH_GEN_LAST) {
-		atomic_inc(&pool->nretired);
-		return;
-	}
 	/* The empty slots and the word come before the bit, for mh_pool_take(). */
 	smp_mb__before_atomic();
 	set_bit(idx, mh_map(pool, MH_FREE));
 	nfree = atomic_inc_return(&pool->nfree);
 	if (nfree == 1 || nfree == pool->nblocks)
 		mh_pool_freed(pool);
+}
+
+/**
+ * mh_block_free() - give a block back to its pool
+ * @pool: the pool
+ * @idx: the block; its slots are empty and nobody has it
+ * @gen: its generation, even
+ *
+ * The caller holds the gate. A block whose generations ran out stays out of use; that of a guarded
+ * heap lingers first.
+ */
+void mh_block_free(struct mh_pool *pool, u32 idx, u32 gen)
+{
+	atomic64_set(&mh_header(pool, idx)->word, mh_word(gen, 0));
+	if ((gen & ~MH_GEN_REUSED) > MH_GEN_LAST)
+		atomic_inc(&pool->nretired);
+	else if (unlikely(pool->linger))
+		mh_linger(pool, idx);
+	else
+		mh_block_release(pool, idx);
 }
 
 /**

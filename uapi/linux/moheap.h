@@ -51,6 +51,9 @@
  *                EACCES     the client is read-only and wants to finalize
  * TUNE           EACCES     the client is read-only and set is not zero
  *                ERANGE     a value outside its bounds
+ * LINGER         EPERM      the heap was created without MOHEAP_CREATE_GUARD
+ *                EACCES     the client is read-only
+ *                E2BIG      keep and count are above MOHEAP_LINGER_MAX together
  * CHECK          EPERM      the heap was created without MOHEAP_CREATE_DEBUG
  *                EUCLEAN    an invariant of the heap is broken
  * BATCH          EINVAL     count is zero
@@ -134,10 +137,12 @@
 #define MOHEAP_RENEW_SLOTS	64		/* slots of an object that RENEW takes */
 #define MOHEAP_COUNT_MAX	0x7fffffffU	/* references to one object */
 #define MOHEAP_WATCHES_MAX	1024		/* watches on one object */
+#define MOHEAP_LINGER_MAX	4096		/* blocks a client may have taken */
 
 /* ---- Heaps and clients ---- */
 
 #define MOHEAP_CREATE_DEBUG	0x1	/* MOHEAP_IOC_CHECK is allowed */
+#define MOHEAP_CREATE_GUARD	0x2	/* blocks linger before they are free: MOHEAP_IOC_LINGER */
 
 /**
  * struct moheap_create - MOHEAP_IOC_CREATE: bind this file to a new heap
@@ -609,6 +614,7 @@ struct moheap_generation {
  * @finalizing: objects to be finalized that no client was handed yet
  * @finalized: objects that were handed to a client
  * @unfinalized: objects to be finalized that no client was handed in time
+ * @lingering: blocks that linger, and that no client took (struct moheap_linger)
  * @generation: by generation of collections
  */
 struct moheap_stat {
@@ -644,6 +650,7 @@ struct moheap_stat {
 	__u64 finalizing;
 	__u64 finalized;
 	__u64 unfinalized;
+	__u64 lingering;
 	struct moheap_generation generation[MOHEAP_GENERATIONS];
 };
 
@@ -680,6 +687,48 @@ struct moheap_tune {
 	__u32 finalize_ms;
 };
 
+/* ---- Guarded heaps ---- */
+
+/**
+ * struct moheap_block - a block that no object has
+ * @ref: where it begins in bits 31..0, and the generation of the object that had it last, with bit
+ *	63 set in any case
+ * @type: type id of that
+ * @payload: bytes of the block
+ */
+struct moheap_block {
+	__u64 ref;
+	__u32 type;
+	__u32 payload;
+};
+
+/**
+ * struct moheap_linger - MOHEAP_IOC_LINGER: take blocks that linger, and give back others
+ * @size: sizeof(struct moheap_linger)
+ * @flags: 0
+ * @blocks: pointer to an array of @count struct moheap_block that is filled
+ * @count: in: room in @blocks; out: how many blocks were taken
+ * @keep: in: how many of the blocks it took before the client keeps at most: those it took last.
+ *	The others become free. Out: how many it has now
+ * @left: out: blocks that linger still
+ *
+ * In a heap made with MOHEAP_CREATE_GUARD a block with payload does not become free when its object
+ * dies, but lingers: no object gets it until a client took it and gave it back. In between the
+ * client may look at what is in it, and write there. When the client dies, it gives back all; where
+ * the heap is at its limit, blocks that linger, and that nobody took, become free at once.
+ *
+ * Every client takes for itself, and no two take the same block. Where writing blocks out fails
+ * with EFAULT, those that the caller could not be told of are free again.
+ */
+struct moheap_linger {
+	__u32 size;
+	__u32 flags;
+	__u64 blocks;
+	__u32 count;
+	__u32 keep;
+	__u64 left;
+};
+
 /* ---- The ioctls ---- */
 
 #define MOHEAP_IOC_MAGIC	0xbd
@@ -698,5 +747,6 @@ struct moheap_tune {
 #define MOHEAP_IOC_LISTEN	_IOW(MOHEAP_IOC_MAGIC, 0x0b, struct moheap_listen)
 #define MOHEAP_IOC_OBJECTS	_IOWR(MOHEAP_IOC_MAGIC, 0x0c, struct moheap_objects)
 #define MOHEAP_IOC_USAGE	_IOWR(MOHEAP_IOC_MAGIC, 0x0d, struct moheap_usage)
+#define MOHEAP_IOC_LINGER	_IOWR(MOHEAP_IOC_MAGIC, 0x10, struct moheap_linger)
 
 #endif /* _UAPI_LINUX_MOHEAP_H */
