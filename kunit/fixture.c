@@ -66,13 +66,7 @@ static int ku_init_types(struct ku *ku)
 	return 0;
 }
 
-/**
- * ku_init_live() - a heap whose collector runs
- * @test: the case
- *
- * Return: 0 or an errno.
- */
-int ku_init_live(struct kunit *test)
+static int ku_init_heap(struct kunit *test, u32 flags)
 {
 	struct ku *ku = kunit_kzalloc(test, sizeof(*ku), GFP_KERNEL);
 	struct mh_client *client;
@@ -81,7 +75,7 @@ int ku_init_live(struct kunit *test)
 		return -ENOMEM;
 	ku->test = test;
 	INIT_LIST_HEAD(&ku->tasks);
-	client = moheap_create(KU_LIMIT, MOHEAP_CREATE_DEBUG);
+	client = moheap_create(KU_LIMIT, MOHEAP_CREATE_DEBUG | flags);
 	if (IS_ERR(client))
 		return PTR_ERR(client);
 	ku->client = client;
@@ -92,15 +86,20 @@ int ku_init_live(struct kunit *test)
 }
 
 /**
- * ku_init() - a heap whose collector acts only when the case says so
+ * ku_init_live() - a heap whose collector runs
  * @test: the case
  *
  * Return: 0 or an errno.
  */
-int ku_init(struct kunit *test)
+int ku_init_live(struct kunit *test)
+{
+	return ku_init_heap(test, 0);
+}
+
+static int ku_init_still(struct kunit *test, u32 flags)
 {
 	struct ku *ku;
-	int err = ku_init_live(test);
+	int err = ku_init_heap(test, flags);
 
 	if (err)
 		return err;
@@ -108,6 +107,28 @@ int ku_init(struct kunit *test)
 	/* Nor do clients lend a hand. */
 	ku->heap->tune.enabled = 0;
 	return ku_stand_in(ku->heap);
+}
+
+/**
+ * ku_init() - a heap whose collector acts only when the case says so
+ * @test: the case
+ *
+ * Return: 0 or an errno.
+ */
+int ku_init(struct kunit *test)
+{
+	return ku_init_still(test, 0);
+}
+
+/**
+ * ku_init_guarded() - as ku_init(), where blocks linger before they are free
+ * @test: the case
+ *
+ * Return: 0 or an errno.
+ */
+int ku_init_guarded(struct kunit *test)
+{
+	return ku_init_still(test, MOHEAP_CREATE_GUARD);
 }
 
 /**

@@ -5,8 +5,8 @@
  *
  * The heap of ku_init() has a collector thread that does nothing. So nothing is freed, traced
  * or given back unless a case asks for it: cases are exact, and can act between any two steps.
- * ku_init_live() leaves the thread to the module. ku_exit() checks every invariant of the heap
- * at the end of each case.
+ * ku_init_live() leaves the thread to the module; ku_init_guarded() makes a guarded heap. ku_exit()
+ * checks every invariant of the heap at the end of each case.
  */
 #ifndef MOHEAP_KUNIT_FIXTURE_H
 #define MOHEAP_KUNIT_FIXTURE_H
@@ -75,6 +75,7 @@ struct ku {
 
 int ku_init(struct kunit *test);
 int ku_init_live(struct kunit *test);
+int ku_init_guarded(struct kunit *test);
 void ku_exit(struct kunit *test);
 
 /* A case cannot go on where a step of it fails. */
@@ -201,8 +202,10 @@ extern struct kunit_suite ku_watch_live_suite;
 extern struct kunit_suite ku_final_suite;
 extern struct kunit_suite ku_final_live_suite;
 extern struct kunit_suite ku_iterate_suite;
+extern struct kunit_suite ku_linger_suite;
 extern struct kunit_suite ku_oracle_suite;
 extern struct kunit_suite ku_oracle_live_suite;
+extern struct kunit_suite ku_oracle_guarded_suite;
 extern struct kunit_suite ku_parallel_suite;
 
 #endif /* MOHEAP_KUNIT_FIXTURE_H */

@@ -74,7 +74,7 @@ static void limits_of_limits(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, PTR_ERR(moheap_create(MOHEAP_LIMIT_MIN - 1, 0)), -ERANGE);
 	KUNIT_EXPECT_EQ(test, PTR_ERR(moheap_create(1, 0)), -ERANGE);
 	KUNIT_EXPECT_EQ(test, PTR_ERR(moheap_create(U64_MAX, 0)), -ERANGE);
-	KUNIT_EXPECT_EQ(test, PTR_ERR(moheap_create(0, 2)), -EINVAL);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(moheap_create(0, 4)), -EINVAL);
 	client = ku_adopt(ku, moheap_create(MOHEAP_LIMIT_MIN, 0));
 	moheap_stat(client, &stat);
 	KUNIT_EXPECT_EQ(test, stat.limit, MOHEAP_LIMIT_MIN);

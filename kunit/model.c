@@ -705,6 +705,45 @@ struct kunit_suite ku_oracle_suite = {
 	.test_cases = ku_oracle_cases,
 };
 
+/* Some client takes blocks that linger, and gives others back; or all that linger become free. */
+static void mr_step_linger(struct mr *r)
+{
+	struct moheap_block blocks[MR_ARRAY];
+	struct moheap_linger linger = {
+		.size = sizeof(linger), .blocks = (uintptr_t)blocks,
+		.count = mr_below(r, MR_ARRAY + 1), .keep = mr_below(r, 100),
+	};
+	struct mh_client *client = r->clients[mr_below(r, MR_CLIENTS)];
+	u32 i;
+
+	mr_step_collector(r);
+	if (!mr_below(r, 50))
+		mh_linger_release(r->ku->heap);
+	if (client->readonly)
+		return;
+	KU_OK(r->ku->test, mh_linger_exchange(client, &linger, false));
+	for (i = 0; i < linger.count; i++)
+		KUNIT_ASSERT_FALSE(r->ku->test, ku_alive(r->ku, blocks[i].ref));
+}
+
+/* Blocks linger, and are taken, beside all else: to the graph that makes no difference. */
+static void blocks_linger(struct kunit *test)
+{
+	mr_run(mr_create(test), 2 * ku_steps(), 1000, mr_step_linger);
+}
+
+static struct kunit_case ku_oracle_guarded_cases[] = {
+	KUNIT_CASE_SLOW(blocks_linger),
+	{}
+};
+
+struct kunit_suite ku_oracle_guarded_suite = {
+	.name = "moheap_oracle_guarded",
+	.init = ku_init_guarded,
+	.exit = ku_exit,
+	.test_cases = ku_oracle_guarded_cases,
+};
+
 /* The same beside a collector that never rests. */
 static void collector_beside(struct kunit *test)
 {

@@ -14,6 +14,8 @@ MH_EXPORT_KUNIT(mh_class_bytes);
 MH_EXPORT_KUNIT(mh_client_count_held);
 MH_EXPORT_KUNIT(mh_client_holding);
 MH_EXPORT_KUNIT(mh_collector_tune);
+MH_EXPORT_KUNIT(mh_linger_exchange);
+MH_EXPORT_KUNIT(mh_linger_release);
 MH_EXPORT_KUNIT(mh_object_stat);
 MH_EXPORT_KUNIT(mh_objects);
 MH_EXPORT_KUNIT(mh_pin);
