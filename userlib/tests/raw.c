@@ -23,11 +23,12 @@ int raw_ioctl(int fd, unsigned long request, void *arg)
 
 int raw_heap(__u64 limit)
 {
-	struct moheap_create create = {
-		.size = sizeof(create),
-		.flags = MOHEAP_CREATE_DEBUG,
-		.limit = limit,
-	};
+	return raw_heap_flags(limit, MOHEAP_CREATE_DEBUG);
+}
+
+int raw_heap_flags(__u64 limit, __u32 flags)
+{
+	struct moheap_create create = { .size = sizeof(create), .flags = flags, .limit = limit };
 	int fd = must(raw_open(O_RDWR));
 
 	err_is(raw_ioctl(fd, MOHEAP_IOC_CREATE, &create), 0);
@@ -204,6 +205,16 @@ __u64 raw_objects(int fd)
 int raw_check(int fd)
 {
 	return raw_ioctl(fd, MOHEAP_IOC_CHECK, NULL);
+}
+
+int raw_linger(int fd, struct moheap_block *blocks, __u32 n, __u32 keep)
+{
+	struct moheap_linger linger = {
+		.size = sizeof(linger), .blocks = (uintptr_t)blocks, .count = n, .keep = keep,
+	};
+	int err = raw_ioctl(fd, MOHEAP_IOC_LINGER, &linger);
+
+	return err ? err : (int)linger.count;
 }
 
 int raw_listen(int fd, __u32 events)

@@ -14,6 +14,7 @@
 int raw_open(int flags);
 int raw_ioctl(int fd, unsigned long request, void *arg);
 int raw_heap(__u64 limit);	/* created with MOHEAP_CREATE_DEBUG */
+int raw_heap_flags(__u64 limit, __u32 flags);
 int raw_join(int by, int flags);
 int raw_clone(int fd);
 int raw_type(int fd, const char *name, __u64 payload, __u32 slots, __u32 flags);
@@ -32,6 +33,7 @@ int raw_object(int fd, moheap_ref_t ref, struct moheap_object *object);
 int raw_stat(int fd, struct moheap_stat *stat);
 __u64 raw_objects(int fd);
 int raw_check(int fd);
+int raw_linger(int fd, struct moheap_block *blocks, __u32 n, __u32 keep);	/* how many */
 int raw_listen(int fd, __u32 events);
 int raw_read(int fd, void *to, size_t bytes);	/* bytes, or an errno */
 

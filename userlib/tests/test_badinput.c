@@ -18,6 +18,7 @@
 
 static int fd;		/* a client */
 static int ro;		/* one that is read-only */
+static int guarded;	/* a client of a guarded heap */
 static int fixed;	/* a type: 32 bytes, two slots */
 static int varied;	/* a type: 32 bytes or more, two slots or more */
 static moheap_ref_t a, b;	/* both fixed; slot 0 of a refers to b */
@@ -72,6 +73,7 @@ static void setup_limited(__u64 limit)
 {
 	int other = raw_heap(0);
 
+	guarded = raw_heap_flags(0, MOHEAP_CREATE_GUARD);
 	fd = raw_heap(limit);
 	ro = raw_join(fd, O_RDONLY);
 	fixed = must(raw_type(fd, "fixed", 32, 2, 0));
@@ -118,19 +120,21 @@ static void op_refused_by(int file, struct moheap_op op, int want)
 static struct moheap_op some_op;
 static struct moheap_field some_fields[1];
 static moheap_ref_t some_refs[4];
+static struct moheap_block some_blocks[4];
 
 struct call {
 	const char *name;
 	unsigned long request;
 	size_t size;
 	bool creates;	/* works on a file that is not bound yet */
+	bool guarded;	/* works in a guarded heap */
 	bool quiet;	/* writes nothing back */
 	__u32 flags;	/* flags that are known, or not read */
 };
 
 static const struct call calls[] = {
 	{ "CREATE", MOHEAP_IOC_CREATE, sizeof(struct moheap_create), .creates = true,
-	  .flags = MOHEAP_CREATE_DEBUG },
+	  .flags = MOHEAP_CREATE_DEBUG | MOHEAP_CREATE_GUARD },
 	{ "JOIN", MOHEAP_IOC_JOIN, sizeof(struct moheap_join), .creates = true },
 	{ "CLONE", MOHEAP_IOC_CLONE, sizeof(struct moheap_clone), .quiet = true,
 	  .flags = MOHEAP_CLONE_CLOEXEC },
@@ -150,6 +154,7 @@ static const struct call calls[] = {
 	{ "OBJECTS", MOHEAP_IOC_OBJECTS, sizeof(struct moheap_objects),
 	  .flags = MOHEAP_OBJECTS_TYPE | MOHEAP_OBJECTS_CANDIDATES | MOHEAP_OBJECTS_REFERRERS },
 	{ "USAGE", MOHEAP_IOC_USAGE, sizeof(struct moheap_usage) },
+	{ "LINGER", MOHEAP_IOC_LINGER, sizeof(struct moheap_linger), .guarded = true },
 };
 
 #define FLAGS_OF(p)		(((__u32 *)(p))[1])
@@ -184,6 +189,10 @@ static void call_fill(const struct call *call, void *p)
 		((struct moheap_objects *)p)->refs = (uintptr_t)some_refs;
 		((struct moheap_objects *)p)->count = TAP_COUNT(some_refs);
 		break;
+	case MOHEAP_IOC_LINGER:
+		((struct moheap_linger *)p)->blocks = (uintptr_t)some_blocks;
+		((struct moheap_linger *)p)->count = TAP_COUNT(some_blocks);
+		break;
 	case MOHEAP_IOC_CLONE:
 		((struct moheap_clone *)p)->flags = MOHEAP_CLONE_CLOEXEC;
 		break;
@@ -195,7 +204,7 @@ static void call_fill(const struct call *call, void *p)
 /* Make the call on a file fit for it. Nothing it makes is kept. */
 static int call_do(const struct call *call, void *p)
 {
-	int file = call->creates ? must(raw_open(O_RDWR)) : fd;
+	int file = call->creates ? must(raw_open(O_RDWR)) : call->guarded ? guarded : fd;
 	struct moheap_stat stat;
 	int ret = raw_ioctl(file, call->request, p);
 
@@ -458,14 +467,14 @@ static void too_many_heaps(void)
 		tap_skip("needs root, and " MAX_HEAPS);
 	ok(fgets(old, sizeof(old), file));
 	fclose(file);
-	setup();	/* two heaps */
+	setup();	/* three heaps */
 	unbound = must(raw_open(O_RDWR));
-	write_file(MAX_HEAPS, "2");
+	write_file(MAX_HEAPS, "3");
 	refused(unbound, MOHEAP_IOC_CREATE, &create, -EDQUOT);
 	/* Clients are not heaps. */
 	twin = must(raw_clone(fd));
 	close(twin);
-	write_file(MAX_HEAPS, "3");
+	write_file(MAX_HEAPS, "4");
 	err_is(raw_ioctl(unbound, MOHEAP_IOC_CREATE, &create), 0);
 	write_file(MAX_HEAPS, old);
 }
@@ -712,6 +721,36 @@ static void finding_objects(void)
 	usage.reserved = 0;
 	err_is(raw_ioctl(ro, MOHEAP_IOC_USAGE, &usage), 0);
 	is(usage.used, 2);
+}
+
+static void taking_blocks(void)
+{
+	struct moheap_linger linger = {
+		.size = sizeof(linger), .count = 1, .blocks = (uintptr_t)some_blocks,
+	};
+	moheap_ref_t refs[4];
+	int type, i;
+
+	setup();
+	refused(fd, MOHEAP_IOC_LINGER, &linger, -EPERM);
+	refused(ro, MOHEAP_IOC_LINGER, &linger, -EPERM);
+	type = must(raw_type(guarded, "fixed", 32, 2, 0));
+	err_is(raw_alloc(guarded, type, 4, refs), 0);
+	for (i = 0; i < 4; i++)
+		err_is(raw_drop(guarded, refs[i]), 0);
+	refused(raw_join(guarded, O_RDONLY), MOHEAP_IOC_LINGER, &linger, -EACCES);
+	err_is(raw_linger(guarded, some_blocks, MOHEAP_LINGER_MAX + 1, 0), -E2BIG);
+	err_is(raw_linger(guarded, some_blocks, 2, MOHEAP_LINGER_MAX - 1), -E2BIG);
+	err_is(raw_linger(guarded, some_blocks, ~0U, 1), -E2BIG);
+	err_is(raw_linger(guarded, some_blocks, 1, ~0U), -E2BIG);
+	/* What could not be told is free: it lingers no more. */
+	is(raw_linger(guarded, some_blocks, 1, 0), 1);
+	ok(some_blocks[0].ref == (refs[0] | MOHEAP_REF_REUSED));
+	is(some_blocks[0].type, type);
+	is(some_blocks[0].payload, 32);
+	err_is(raw_linger(guarded, (void *)1, 4, 1), -EFAULT);
+	is(raw_linger(guarded, some_blocks, 4, 1), 0);
+	is(raw_linger(guarded, NULL, 0, 0), 0);
 }
 
 /* ---- Refs ---- */
@@ -1499,6 +1538,7 @@ static const struct tap_case cases[] = {
 	{ "TYPE, TYPE_INFO: fields, E2BIG, ENOENT", type_fields },
 	{ "COLLECT, TUNE, LISTEN, CHECK: EINVAL, EACCES, ERANGE, EPERM", the_other_ioctls },
 	{ "OBJECTS, USAGE: EINVAL, ESTALE, EFAULT, ENOENT", finding_objects },
+	{ "LINGER: EPERM, EACCES, E2BIG, EFAULT", taking_blocks },
 	{ "refs: stale, foreign, invented", refs_of_all_kinds },
 	{ "BATCH: EINVAL, E2BIG, ECANCELED", batches },
 	{ "BATCH: results that cannot be written", results_that_cannot_be_written },

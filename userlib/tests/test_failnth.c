@@ -79,6 +79,8 @@ struct scene {
 	moheap_ref_t array, second;	/* 500 slots each, held by fd */
 	__u32 watch;	/* of array, by fd */
 	int plain;	/* a heap without types */
+	int guarded;	/* a heap with blocks that linger, and a type without objects */
+	int large;	/* that type */
 	int final;	/* a type, to be finalized by other */
 	moheap_ref_t due;	/* one that is */
 	struct moheap_stat stat;
@@ -94,6 +96,19 @@ static struct moheap_stat stat_of(int fd)
 
 	err_is(raw_stat(fd, &stat), 0);
 	return stat;
+}
+
+static int guarded_heap(void)
+{
+	int fd = raw_heap_flags(0, MOHEAP_CREATE_DEBUG | MOHEAP_CREATE_GUARD);
+	int type = must(raw_type(fd, "small", 16, 0, 0));
+	moheap_ref_t refs[SMALL];
+	unsigned int i;
+
+	err_is(raw_alloc(fd, type, SMALL, refs), 0);
+	for (i = 0; i < SMALL; i++)
+		err_is(raw_drop(fd, refs[i]), 0);
+	return fd;
 }
 
 static void scene_set(struct scene *s)
@@ -119,6 +134,8 @@ static void scene_set(struct scene *s)
 	err_is(raw_op(s->fd, &fill), 0);
 	err_is(raw_watch(s->fd, s->array, 0, &s->watch), 0);
 	s->plain = raw_heap(0);
+	s->guarded = guarded_heap();
+	s->large = must(raw_type(s->guarded, "large", 2000, 0, 0));
 	s->final = must(raw_type(s->fd, "final", 32, 2, MOHEAP_TYPE_FINALIZE));
 	err_is(raw_listen(s->other, MOHEAP_LISTEN_FINALIZE), 0);
 	err_is(raw_alloc(s->fd, s->final, 1, &s->due), 0);
@@ -138,6 +155,7 @@ static void scene_strike(struct scene *s)
 	close(s->other);
 	close(s->unbound);
 	close(s->plain);
+	close(s->guarded);
 	if (s->made >= 0)
 		close(s->made);
 }
@@ -423,6 +441,23 @@ static int call_usage(struct scene *s)
 	return raw_ioctl(s->fd, MOHEAP_IOC_USAGE, &usage);
 }
 
+/* After a fault some of them may be free. */
+static int call_linger(struct scene *s)
+{
+	struct moheap_block blocks[SMALL];
+	int ret = raw_linger(s->guarded, blocks, SMALL, 0);
+
+	return ret < 0 ? ret : 0;
+}
+
+/* The first pool of a type in a guarded heap. */
+static int call_alloc_guarded(struct scene *s)
+{
+	moheap_ref_t ref;
+
+	return raw_alloc(s->guarded, s->large, 1, &ref);
+}
+
 static int call_immortal(struct scene *s)
 {
 	return batch_op(s->fd, (struct moheap_op){
@@ -470,6 +505,8 @@ static const struct call calls[] = {
 	{ "read", call_events },
 	{ "OBJECTS", call_objects },
 	{ "USAGE", call_usage },
+	{ "LINGER", call_linger },
+	{ "ALLOC in a guarded heap", call_alloc_guarded },
 	{ "TYPE to be finalized", call_type_final },
 	{ "ALLOC of what is to be finalized", call_alloc_final },
 	{ "LISTEN for what is to be finalized", call_listen_final },
@@ -538,6 +575,7 @@ static bool fails_at(const struct call *call, unsigned int nth)
 		err_is(call->run(&s), 0);
 	}
 	err_is(raw_check(s.fd), 0);
+	err_is(raw_check(s.guarded), 0);
 	scene_strike(&s);
 	return met;
 }
