@@ -92,7 +92,8 @@ enum moheap_fork {
 /**
  * struct moheap_options - how to make a heap
  * @size: sizeof(struct moheap_options)
- * @flags: MOHEAP_CREATE_DEBUG allows moheap_check()
+ * @flags: MOHEAP_CREATE_DEBUG allows moheap_check(); MOHEAP_CREATE_GUARD, too, and makes a guarded
+ *	heap (moheap_set_guard_handler())
  * @limit: most bytes of kernel and payload memory together; 0 for the module's default
  * @fork: enum moheap_fork
  * @reserved: 0
@@ -110,7 +111,8 @@ struct moheap_options {
  * @options: how, or NULL for all defaults
  * @heap: out: the heap; moheap_close() it
  *
- * The device is /dev/moheap, or what MOHEAP_DEVICE in the environment says.
+ * The device is /dev/moheap, or what MOHEAP_DEVICE in the environment says. With MOHEAP_DEBUG=1
+ * there, the heap is made with MOHEAP_CREATE_GUARD, as with PYTHONMALLOC=debug.
  *
  * Return: 0 or a negative errno; -ENOENT or -ENODEV where the module is not loaded.
  */
@@ -630,10 +632,83 @@ int moheap_tune(struct moheap *heap, struct moheap_tune *tune);
  * moheap_check() - let the kernel verify the heap, to find bugs in the kernel
  * @heap: the heap, created with MOHEAP_CREATE_DEBUG
  *
- * Return: 0, -EUCLEAN: it is broken; -EPERM: no debugging heap.
+ * In a guarded heap the red zones of all objects are looked at as well, and blocks in quarantine;
+ * what is found is reported first.
+ *
+ * Return: 0, -EUCLEAN: it is broken, or something was reported; -EPERM: no debugging heap.
  */
 MOHEAP_API
 int moheap_check(struct moheap *heap);
+
+/* ---- Guarded heaps ---- */
+
+/**
+ * enum moheap_guard_error - what was found in a guarded heap
+ * @MOHEAP_GUARD_OUTSIDE: somebody wrote outside the payload of an object: behind it, or in front of
+ *	that which comes next. Found when the object goes, and by moheap_check()
+ * @MOHEAP_GUARD_AFTER_FREE: somebody wrote to payload of an object that was gone. Found when its
+ *	block comes to another, and by moheap_check()
+ * @MOHEAP_GUARD_STALE: a call named an object that is gone, moheap_incref() excepted
+ * @MOHEAP_GUARD_DECREF: moheap_decref() of an object that the process has no reference to
+ */
+enum moheap_guard_error {
+	MOHEAP_GUARD_OUTSIDE = 1,
+	MOHEAP_GUARD_AFTER_FREE = 2,
+	MOHEAP_GUARD_STALE = 3,
+	MOHEAP_GUARD_DECREF = 4,
+};
+
+/**
+ * struct moheap_guard_report - what a handler is told
+ * @size: sizeof(struct moheap_guard_report)
+ * @error: enum moheap_guard_error
+ * @type: id of the object's type, -1 where that is not known
+ * @wanted: what each of @found should be
+ * @ref: the object. Of one that is gone bit 63 may be set where it was not
+ * @payload: bytes that were asked for
+ * @offset: of the first wrong byte, from the beginning of the payload
+ * @nfound: bytes in @found; 0 where no payload is concerned
+ * @found: what is there
+ * @made: return address of the call that made the object; NULL: not this process, or not known
+ * @freed: return address of the call that gave up this process's last reference, likewise: a
+ *	moheap_decref(), or a moheap_store() over a mirror. NULL, too, for what the collector freed,
+ *	or what went with something that referred to it
+ */
+struct moheap_guard_report {
+	__u32 size;
+	__u32 error;
+	__s32 type;
+	__u32 wanted;
+	moheap_ref_t ref;
+	size_t payload;
+	ptrdiff_t offset;
+	size_t nfound;
+	unsigned char found[16];
+	const void *made;
+	const void *freed;
+};
+
+/* May do with a report what it likes, but not call the library with this heap. */
+typedef void (*moheap_guard_handler_t)(struct moheap *heap,
+				       const struct moheap_guard_report *report, void *data);
+
+/**
+ * moheap_set_guard_handler() - choose who is told of what is found in a guarded heap
+ * @heap: the heap, created with MOHEAP_CREATE_GUARD by whichever process
+ * @handler: called with each report, in whatever thread finds it; NULL for the default
+ * @data: for @handler
+ *
+ * In a guarded heap payload is followed by a red zone, and filled with 0xdd when its object is
+ * gone; both are looked at before a block is used anew. That costs time and memory, and finds
+ * what any process that has the heap does wrong.
+ *
+ * By default a report is written to stderr, and damage to payload ends the process with abort().
+ * Where a handler returns, everything goes on.
+ *
+ * Return: 0, or -EPERM: the heap is not guarded.
+ */
+MOHEAP_API
+int moheap_set_guard_handler(struct moheap *heap, moheap_guard_handler_t handler, void *data);
 
 /* ---- Version ---- */
 

@@ -2,7 +2,7 @@
 /*
  * The collector, and figures of the heap.
  */
-#include "internal.h"
+#include "guard.h"
 
 static void mh_flush_queue(struct moheap *heap)
 {
@@ -21,6 +21,9 @@ int moheap_collect(struct moheap *heap, unsigned int generation, unsigned long l
 
 	mh_flush_queue(heap);
 	err = mh_ioctl(heap, MOHEAP_IOC_COLLECT, &collect);
+	mh_lock(&heap->lock);
+	mh_guard_drain(heap);
+	mh_unlock(&heap->lock);
 	if (!err && unreachable)
 		*unreachable = collect.unreachable;
 	return err;
@@ -39,6 +42,12 @@ int moheap_tune(struct moheap *heap, struct moheap_tune *tune)
 
 int moheap_check(struct moheap *heap)
 {
-	mh_flush_queue(heap);
-	return mh_ioctl(heap, MOHEAP_IOC_CHECK, NULL);
+	int broken, err;
+
+	mh_lock(&heap->lock);
+	mh_queue_send(heap);
+	broken = mh_guard_check(heap);
+	mh_unlock(&heap->lock);
+	err = mh_ioctl(heap, MOHEAP_IOC_CHECK, NULL);
+	return err ? err : broken;
 }

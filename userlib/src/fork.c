@@ -17,7 +17,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "guard.h"
 
 static struct {
 	struct mh_lock lock;	/* protects first, and moheap->next */
@@ -69,6 +69,7 @@ static void mh_fork_child_heap(struct moheap *heap)
 {
 	heap->queue.error = 0;
 	mh_stocks_forget(heap);
+	mh_guard_forget(heap, heap->fork == MOHEAP_FORK_SHARE);
 	if (heap->fork == MOHEAP_FORK_SHARE)
 		return;
 	if (heap->fork_fd >= 0) {

@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "internal.h"
+#include "guard.h"
 
 /* ---- Mirrors ---- */
 
@@ -27,7 +27,7 @@ static int mh_reach(struct moheap *heap, moheap_ref_t ref, const struct mh_reach
 		return err;
 	entry->ref = ref;
 	entry->slots = object.slots;
-	entry->payload = object.payload;
+	entry->payload = mh_guard_size(heap, ref, object.payload);
 	return 0;
 }
 
@@ -148,8 +148,11 @@ int moheap_store(struct moheap *heap, moheap_ref_t owner, unsigned int slot, moh
 	if (err < 0)
 		goto unlock;
 	err = mh_store_queue(heap, &op);
-	if (mirror && !err)
+	if (mirror && !err) {
+		if (heap->guard)
+			mh_guard_overwritten(heap, *mirror, target, __builtin_return_address(0));
 		mh_mirror_set(mirror, target);
+	}
 unlock:
 	mh_unlock(&heap->lock);
 	return err;

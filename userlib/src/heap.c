@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "guard.h"
 
 /* ---- Making one ---- */
 
@@ -21,9 +21,10 @@ static int mh_device_open(int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-static bool mh_unbatched(void)
+/* Is a switch in the environment on? */
+static bool mh_switched_on(const char *name)
 {
-	const char *value = getenv("MOHEAP_UNBATCHED");
+	const char *value = getenv(name);
 
 	return value && *value && strcmp(value, "0");
 }
@@ -59,6 +60,7 @@ static int mh_arena_map(struct moheap *heap, bool readonly)
 static void mh_heap_free(struct moheap *heap)
 {
 	mh_types_free(heap);
+	mh_guard_free(heap);
 	mh_young_free(heap);
 	mh_holds_free(heap);
 	if (heap->base)
@@ -82,12 +84,14 @@ static int mh_heap_new(int fd, size_t size, bool readonly, struct moheap **out)
 	heap->fork = MOHEAP_FORK_CLONE;
 	heap->fork_fd = -1;
 	mh_kinds_init(&heap->kinds);
-	heap->queue.depth = mh_unbatched() ? 1 : MH_QUEUE_OPS;
+	heap->queue.depth = mh_switched_on("MOHEAP_UNBATCHED") ? 1 : MH_QUEUE_OPS;
 	err = mh_arena_map(heap, readonly);
 	if (!err)
 		err = mh_holds_init(heap);
 	if (!err)
 		err = mh_young_init(heap);
+	if (!err)
+		err = mh_guard_init(heap);
 	if (!err)
 		err = mh_types_init(heap);
 	if (err) {
@@ -142,6 +146,10 @@ int moheap_create(const struct moheap_options *options, struct moheap **heap)
 		create.flags = options->flags;
 		create.limit = options->limit;
 	}
+	if (mh_switched_on("MOHEAP_DEBUG"))
+		create.flags |= MOHEAP_CREATE_GUARD;
+	if (create.flags & MOHEAP_CREATE_GUARD)
+		create.flags |= MOHEAP_CREATE_DEBUG;
 	err = mh_heaps_lock();
 	if (err)
 		return err;
@@ -287,6 +295,7 @@ int moheap_flush(struct moheap *heap)
 	mh_tell_all(heap);
 	mh_stocks_age(heap);
 	mh_queue_send(heap);
+	mh_guard_drain(heap);
 	err = mh_error_take(heap);
 	mh_unlock(&heap->lock);
 	return err;
@@ -300,6 +309,7 @@ int moheap_trim(struct moheap *heap)
 	mh_tell_all(heap);
 	mh_stocks_release(heap);
 	mh_queue_send(heap);
+	mh_guard_drain(heap);
 	err = mh_error_take(heap);
 	mh_unlock(&heap->lock);
 	return err;
@@ -314,6 +324,7 @@ int moheap_close(struct moheap *heap)
 	mh_tell_all(heap);
 	mh_stocks_release(heap);
 	mh_queue_send(heap);
+	mh_guard_drain(heap);
 	err = mh_error_take(heap);
 	mh_heaps_lock();
 	mh_heaps_remove(heap);

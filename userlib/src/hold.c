@@ -7,6 +7,7 @@
  */
 #include <sys/mman.h>
 
+#include "guard.h"
 #include "word.h"
 
 /* Objects that moheap_incref_many() asks for at a time. */
@@ -102,7 +103,7 @@ static int mh_hold_first(struct moheap *heap, moheap_ref_t ref)
 	mh_lock(&heap->lock);
 	if (mh_hold_again(mh_word_at(heap, ref), ref, &err))
 		goto unlock;
-	err = mh_name(heap, ref);
+	err = mh_name_weak(heap, ref);
 	if (!err && !mh_hold_recall(heap, ref))
 		err = mh_queue_run(heap, &op);
 	if (!err)
@@ -131,7 +132,7 @@ static int mh_hold_each(struct moheap *heap, const moheap_ref_t *refs, unsigned 
 	int err = 0;
 
 	for (i = 0; i < n && !err; i++)
-		err = mh_ref_inside(heap, refs[i]) ? mh_name(heap, refs[i]) : -EINVAL;
+		err = mh_ref_inside(heap, refs[i]) ? mh_name_weak(heap, refs[i]) : -EINVAL;
 	for (i = 0; i < n; i++) {
 		ops[i] = (struct moheap_op){
 			.code = MOHEAP_OP_HOLD,
@@ -203,7 +204,7 @@ static bool mh_drop_some(atomic_ullong *word, moheap_ref_t ref)
 
 /* The last reference, as far as the kernel is concerned. Return false if it is not the last. */
 static __attribute_noinline__
-bool mh_drop_to_kernel(struct moheap *heap, moheap_ref_t ref, int *err)
+bool mh_drop_to_kernel(struct moheap *heap, moheap_ref_t ref, const void *site, int *err)
 {
 	struct moheap_op op = { .code = MOHEAP_OP_DROP, .ref = ref };
 	__u64 one = mh_word(ref, 1);
@@ -212,12 +213,15 @@ bool mh_drop_to_kernel(struct moheap *heap, moheap_ref_t ref, int *err)
 	if (!mh_word_change(heap, ref, &one, mh_word(ref, MH_DROPPED | heap->queue.n),
 			    memory_order_acq_rel))
 		return false;
+	if (heap->guard)
+		mh_guard_given_up(heap, ref, site);
 	*err = mh_queue_add(heap, &op);
 	return true;
 }
 
 /* What looked like the last one. Others may still count up and down meanwhile. */
-static __attribute_noinline__ int mh_drop_last(struct moheap *heap, moheap_ref_t ref)
+static __attribute_noinline__
+int mh_drop_last(struct moheap *heap, moheap_ref_t ref, const void *site)
 {
 	int err = 0;
 	__u64 old;
@@ -229,10 +233,11 @@ static __attribute_noinline__ int mh_drop_last(struct moheap *heap, moheap_ref_t
 			break;
 		if (!mh_count_of(old, ref)) {
 			err = -ENOENT;
+			mh_guard_unheld(heap, ref);
 			break;
 		}
 	} while (!mh_drop_some(mh_word_at(heap, ref), ref) &&
-		 !mh_drop_to_kernel(heap, ref, &err));
+		 !mh_drop_to_kernel(heap, ref, site, &err));
 	mh_unlock(&heap->lock);
 	return err;
 }
@@ -245,5 +250,5 @@ int moheap_decref(struct moheap *heap, moheap_ref_t ref)
 		return -ENOENT;
 	if (mh_drop_some(mh_word_at(heap, ref), ref))
 		return 0;
-	return mh_drop_last(heap, ref);
+	return mh_drop_last(heap, ref, __builtin_return_address(0));
 }

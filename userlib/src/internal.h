@@ -11,6 +11,7 @@
  *	hold.c		references of this process
  *	stock.c		stocks of objects
  *	young.c		objects that nobody else ever knew
+ *	guard.c		misuse of payload and refs, found in guarded heaps
  *	word.h		what is known of the object in a block
  *	type.c		what is known of types
  *	object.c, collect.c	questions to the kernel
@@ -197,6 +198,7 @@ void mh_young_free(struct moheap *heap);
 void mh_young_born(struct moheap *heap, moheap_ref_t ref);
 moheap_ref_t mh_young_die(struct moheap *heap, moheap_ref_t ref, __u64 old);
 int mh_name(struct moheap *heap, moheap_ref_t ref);
+int mh_name_weak(struct moheap *heap, moheap_ref_t ref);
 void mh_tell(struct moheap *heap, moheap_ref_t ref);
 void mh_tell_all(struct moheap *heap);
 void mh_give_back(struct moheap *heap, moheap_ref_t ref);
@@ -266,6 +268,7 @@ void mh_kinds_init(struct mh_kinds *kinds);
  * @pages: which type a page of the arena holds: see type.c
  * @reaches: see struct mh_reach
  * @kinds: see struct mh_kinds
+ * @guard: of a guarded heap, see guard.c; else NULL
  * @fork: what fork() does
  * @fork_fd: between the steps of a fork: the client of the child
  * @next: in mh_heaps, under its lock
@@ -285,6 +288,7 @@ struct moheap {
 	__u64 *pages;
 	struct mh_reach reaches[MH_REACHES];
 	struct mh_kinds kinds;
+	struct mh_guard *guard;
 	enum moheap_fork fork;
 	int fork_fd;
 	struct moheap *next;

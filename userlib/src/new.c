@@ -5,17 +5,19 @@
  */
 #include <string.h>
 
-#include "internal.h"
+#include "guard.h"
 
 /* A size as the kernel is to be asked for it. */
-static int mh_size_check(const struct mh_type *type, size_t *payload, size_t *slots)
+static int mh_size_check(const struct moheap *heap, const struct mh_type *type, size_t *payload,
+			 size_t *slots)
 {
 	if ((*payload && !(type->flags & MOHEAP_TYPE_VAR_PAYLOAD)) ||
 	    (*slots && !(type->flags & MOHEAP_TYPE_VAR_SLOTS)))
 		return -EINVAL;
 	if (*payload > MOHEAP_PAYLOAD_MAX || *slots > MOHEAP_SLOTS_MAX)
 		return -E2BIG;
-	*payload = mh_round_up(mh_max(*payload, type->payload), MOHEAP_GRANULE);
+	*payload = mh_max(mh_guard_payload(heap, *payload), type->payload);
+	*payload = mh_round_up(*payload, MOHEAP_GRANULE);
 	*slots = mh_max(*slots, type->slots);
 	return 0;
 }
@@ -28,7 +30,7 @@ static inline struct mh_stock *mh_new_stock(struct moheap *heap, struct mh_type 
 	if (type->nstocks == 1 && !payload && !slots &&
 	    type->stocks[0].head < type->stocks[0].room)
 		return &type->stocks[0];
-	*err = mh_size_check(type, &payload, &slots);
+	*err = mh_size_check(heap, type, &payload, &slots);
 	return *err ? NULL : mh_stock_find(heap, type, payload, slots, err);
 }
 
@@ -47,12 +49,17 @@ int moheap_new_sized(struct moheap *heap, unsigned int id, size_t payload, size_
 	if (stock) {
 		*ref = stock->refs[stock->head++];
 		stock->idle = 0;
+		if (*ref & MOHEAP_REF_REUSED)
+			clear = stock->block;
 		if (stock->recycles)
 			mh_young_born(heap, *ref);
 		else
 			mh_hold_born(heap, *ref);
-		if (*ref & MOHEAP_REF_REUSED)
-			clear = stock->block;
+		if (!stock->recycles && heap->guard) {
+			clear = 0;
+			mh_guard_born(heap, type, *ref, stock->block, payload,
+				      __builtin_return_address(0));
+		}
 	}
 	mh_unlock(&heap->lock);
 	if (clear)
@@ -89,7 +96,7 @@ int moheap_new_many(struct moheap *heap, unsigned int id, size_t n, moheap_ref_t
 	type = mh_type_get(heap, id, &err);
 	if (!type)
 		goto unlock;
-	mh_size_check(type, &payload, &slots);
+	mh_size_check(heap, type, &payload, &slots);
 	for (made = 0; made < n; made += some) {
 		some = mh_alloc(heap, type, payload, slots, n - made, refs + made);
 		if (some < 0) {
@@ -101,12 +108,14 @@ int moheap_new_many(struct moheap *heap, unsigned int id, size_t n, moheap_ref_t
 	for (i = 0; i < n; i++) {
 		mh_hold_born(heap, refs[i]);
 		mh_type_note(heap, refs[i], type, 0);
-		if (refs[i] & MOHEAP_REF_REUSED && !block)
+		if ((refs[i] & MOHEAP_REF_REUSED || heap->guard) && !block)
 			block = mh_block_bytes(heap, refs[i], payload);
+		if (heap->guard)
+			mh_guard_born(heap, type, refs[i], block, 0, __builtin_return_address(0));
 	}
 unlock:
 	mh_unlock(&heap->lock);
-	for (i = 0; block && i < n; i++)
+	for (i = 0; block && !heap->guard && i < n; i++)
 		if (refs[i] & MOHEAP_REF_REUSED)
 			memset(moheap_ptr(heap, refs[i]), 0, block);
 	return err;

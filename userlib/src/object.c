@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "internal.h"
+#include "guard.h"
 
 int moheap_inspect(struct moheap *heap, struct moheap_object *object)
 {
@@ -20,6 +20,8 @@ int moheap_inspect(struct moheap *heap, struct moheap_object *object)
 	mh_queue_send(heap);
 	if (!err)
 		err = mh_ioctl(heap, MOHEAP_IOC_OBJECT, object);
+	if (!err)
+		object->payload = mh_guard_size(heap, ref, object->payload);
 	mh_unlock(&heap->lock);
 	return err;
 }

@@ -17,7 +17,7 @@
  */
 #include <sys/ioctl.h>
 
-#include "internal.h"
+#include "guard.h"
 
 /*
  * mh_ioctl() - ask the kernel
@@ -152,6 +152,8 @@ static void mh_carry_out(struct moheap *heap, struct moheap_op *ops, unsigned in
 		for (; at < n; at++)
 			ops[at].error = err;
 	}
+	if (heap->guard)
+		mh_guard_judge(heap, ops, n);
 }
 
 static void mh_queue_carry_out(struct moheap *heap)
@@ -199,6 +201,7 @@ static __attribute_noinline__ void mh_queue_full(struct moheap *heap)
 	mh_carry_out(heap, queue->ops, some);
 	mh_queue_remember_error(queue, some);
 	mh_queue_squeeze(queue, some);
+	mh_guard_drain(heap);
 }
 
 /*
@@ -282,5 +285,7 @@ int mh_queue_run_long(struct moheap *heap, struct moheap_op *op)
 	} while (err == -EINTR && !op->error);
 	if (!op->error)
 		op->error = err;
+	if (heap->guard)
+		mh_guard_judge(heap, op, 1);
 	return op->error;
 }

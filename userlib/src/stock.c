@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guard.h"
 #include "word.h"
 
 #define MH_STOCK_FIRST		8
@@ -77,6 +78,8 @@ long mh_alloc(struct moheap *heap, const struct mh_type *type, size_t payload, _
 			return err;
 		mh_stocks_release(heap);
 		mh_queue_send(heap);
+		mh_guard_drain(heap);
+		mh_guard_release(heap);
 		tried = true;
 	}
 }
@@ -152,11 +155,13 @@ void mh_stocks_age(struct moheap *heap)
 /*
  * mh_recycles() - may objects of these sizes come back to stock?
  *
- * Large blocks are better gone, and RENEW takes so many slots only.
+ * Large blocks are better gone, and RENEW takes so many slots only. In a guarded heap, all are
+ * better gone, for others to look at them (guard.c).
  */
 bool mh_recycles(const struct moheap *heap, size_t payload, __u32 slots)
 {
-	return heap->queue.depth > 1 && payload <= MH_STOCK_PAYLOAD && slots <= MOHEAP_RENEW_SLOTS;
+	return heap->queue.depth > 1 && !heap->guard && payload <= MH_STOCK_PAYLOAD &&
+	       slots <= MOHEAP_RENEW_SLOTS;
 }
 
 /* What heap->pages says of the pages of this stock. */
@@ -233,6 +238,7 @@ int mh_stock_refill(struct moheap *heap, const struct mh_type *type, struct mh_s
 	if (err)
 		return err;
 	want = mh_stock_want(heap, type, stock);
+	mh_guard_drain(heap);
 	n = mh_alloc(heap, type, stock->payload, stock->slots, want, stock->refs);
 	if (n < 0)
 		return n;

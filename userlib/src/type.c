@@ -16,7 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "internal.h"
+#include "guard.h"
 
 #define MH_PAGE_SHIFT		12
 
@@ -259,6 +259,22 @@ struct mh_type *mh_type_of(struct moheap *heap, moheap_ref_t ref, int *err)
 
 /* ---- The interface ---- */
 
+/* The kernel sees to it that fields lie inside the payload that it knows of: not in the zone. */
+static bool mh_fields_inside(const struct moheap_layout *layout)
+{
+	const struct moheap_field *field;
+	__u64 end;
+
+	for (field = layout->fields; field < layout->fields + layout->nfields; field++) {
+		if (field->kind == MOHEAP_FIELD_REF && field->offset == MOHEAP_NO_MIRROR)
+			continue;
+		end = field->offset + (__u64)field->width * field->count;
+		if (end > layout->payload)
+			return false;
+	}
+	return true;
+}
+
 int moheap_type_register(struct moheap *heap, const struct moheap_layout *layout)
 {
 	struct moheap_type info = { .size = sizeof(info) };
@@ -268,12 +284,14 @@ int moheap_type_register(struct moheap *heap, const struct moheap_layout *layout
 	    strlen(layout->name) >= sizeof(info.name))
 		return -EINVAL;
 	info.flags = layout->flags;
-	info.payload = layout->payload;
+	info.payload = mh_guard_payload(heap, layout->payload);
 	info.slots = layout->slots;
 	info.fields = (uintptr_t)layout->fields;
 	info.nfields = layout->nfields;
 	memcpy(info.name, layout->name, strlen(layout->name));
 
+	if (heap->guard && !mh_fields_inside(layout))
+		return -EINVAL;
 	mh_lock(&heap->lock);
 	err = mh_ioctl(heap, MOHEAP_IOC_TYPE, &info);
 	if (!err)
@@ -315,6 +333,7 @@ int moheap_type_of(struct moheap *heap, moheap_ref_t ref)
 int moheap_type_info(struct moheap *heap, struct moheap_type *info)
 {
 	struct moheap_type asked = *info;
+	int err;
 
 	if (info->size < sizeof(*info))
 		return -EINVAL;
@@ -322,5 +341,8 @@ int moheap_type_info(struct moheap *heap, struct moheap_type *info)
 	info->id = asked.id;
 	info->fields = asked.fields;
 	info->nfields = asked.nfields;
-	return mh_ioctl(heap, MOHEAP_IOC_TYPE_INFO, info);
+	err = mh_ioctl(heap, MOHEAP_IOC_TYPE_INFO, info);
+	if (!err)
+		info->payload = mh_guard_asked(heap, info->payload);
+	return err;
 }

@@ -45,6 +45,7 @@
  */
 #include <sys/mman.h>
 
+#include "guard.h"
 #include "word.h"
 
 /* Past this generation a block is left to the kernel: it has few left. */
@@ -88,11 +89,9 @@ void mh_tell(struct moheap *heap, moheap_ref_t ref)
 }
 
 /*
- * mh_name() - an operation is about to name @ref to the kernel; caller holds heap->lock
- *
- * Return: 0; or -ESTALE where it is known here that the object is gone.
+ * mh_name_weak() - as mh_name(), for an operation that is to find out whether the object is there
  */
-int mh_name(struct moheap *heap, moheap_ref_t ref)
+int mh_name_weak(struct moheap *heap, moheap_ref_t ref)
 {
 	__u64 word;
 
@@ -104,6 +103,20 @@ int mh_name(struct moheap *heap, moheap_ref_t ref)
 	if (mh_count_of(word, ref))
 		mh_tell(heap, ref);
 	return 0;
+}
+
+/*
+ * mh_name() - an operation is about to name @ref to the kernel; caller holds heap->lock
+ *
+ * Return: 0; or -ESTALE where it is known here that the object is gone.
+ */
+int mh_name(struct moheap *heap, moheap_ref_t ref)
+{
+	int err = mh_name_weak(heap, ref);
+
+	if (err)
+		mh_guard_stale(heap, ref);
+	return err;
 }
 
 /*
