@@ -148,6 +148,13 @@ struct moheap *tap_heap(void)
 	return tap_heap_limited(0);
 }
 
+bool tap_guarded(void)
+{
+	const char *value = getenv("MOHEAP_DEBUG");
+
+	return value && *value && strcmp(value, "0");
+}
+
 __u64 tap_objects(struct moheap *heap)
 {
 	const struct timespec moment = { .tv_nsec = 1000000 };

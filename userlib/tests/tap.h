@@ -70,6 +70,8 @@ void *tap_shared(size_t bytes);	/* memory that children of fork() share */
 struct moheap *tap_heap(void);
 struct moheap *tap_heap_limited(__u64 limit);
 void tap_heap_adopted(struct moheap *heap);
+/* Is this run about guarded heaps (MOHEAP_DEBUG)? For cases that are about sizes, or blocks. */
+bool tap_guarded(void);
 
 /* A process that ends with 0 unless a check fails there. */
 pid_t tap_fork(void (*run)(void *arg), void *arg);
