@@ -171,6 +171,35 @@ int moheap_bytes_new(struct moheap *heap, const void *data, size_t len, moheap_r
 MOHEAP_API MOHEAP_WARN_UNUSED
 int moheap_bytes_value(struct moheap *heap, moheap_ref_t bytes, const char **data, size_t *len);
 
+/**
+ * moheap_intern() - the byte string of this content: Python's sys.intern()
+ * @heap: the heap
+ * @data: the bytes; may be NULL where @len is 0
+ * @len: how many
+ * @bytes: out: the byte string, made if there is none; the caller has a reference to it
+ *
+ * All clients of a heap that ask for the same bytes get the same object, as long as it lives: two
+ * interned strings are equal if their refs are. To be interned keeps nothing alive: when nobody
+ * else refers to the string, it goes, and the next to ask gets a new one. Unlike containers, what
+ * is interned needs no lock of the program's: any number of threads and processes may ask at once.
+ *
+ * A string that is there costs one system call, or none where the process has a reference to it.
+ *
+ * Return: 0; as moheap_bytes_new(); -EACCES: a reader asks for what is not there.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_intern(struct moheap *heap, const void *data, size_t len, moheap_ref_t *bytes);
+
+/**
+ * moheap_interned() - is an object what moheap_intern() gives?
+ * @heap: the heap
+ * @ref: the object
+ *
+ * Return: 1 or 0; -ESTALE, -EINVAL.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_interned(struct moheap *heap, moheap_ref_t ref);
+
 /* ---- Tuples ---- */
 
 /**

@@ -12,7 +12,7 @@ int moheap_bytes_new(struct moheap *heap, const void *data, size_t len, moheap_r
 
 	if (type < 0)
 		return type;
-	if (len > MOHEAP_PAYLOAD_MAX - sizeof(*b) - 1)
+	if (len > MH_BYTES_MAX)
 		return -E2BIG;
 	err = moheap_new_sized(heap, type, sizeof(*b) + len + 1, 0, bytes);
 	if (err)

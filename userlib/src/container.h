@@ -5,6 +5,7 @@
  *	dict.c, set.c	thin covers of table.c
  *	table.c		keys in the order in which they came, found by their hash
  *	list.c		growable lists
+ *	intern.c	byte strings, one of each content
  *	tuple.c, bytes.c, number.c	what never changes
  *	value.c		equality and hash
  *	kinds.c		the types of all these in a heap
@@ -28,10 +29,14 @@ enum {
 	MH_KIND_ARRAY = MOHEAP_KIND_SET + 1,
 	MH_KIND_PLAIN_ARRAY,
 	MH_KIND_TABLE,
+	MH_KIND_BRANCH,
+	MH_KIND_LEAF,
 	MH_KINDS,
 };
 
 int mh_kind_type(struct moheap *heap, unsigned int kind);
+moheap_ref_t mh_kinds_root(struct moheap *heap);
+void mh_kinds_set_root(struct moheap *heap, moheap_ref_t root);
 
 /* Whoever may register types may change objects: for functions that write payload at once. */
 static inline int mh_kind_writable(struct moheap *heap, unsigned int kind)
@@ -62,14 +67,18 @@ struct mh_float {
 /**
  * struct mh_bytes - payload of a byte string
  * @len: bytes in @data, the 0 at the end not counted
+ * @interned: it is: see intern.c
  * @hash: see moheap_hash()
  * @data: the bytes
  */
 struct mh_bytes {
-	__u64 len;
+	__u32 len;
+	__u32 interned;
 	__u64 hash;
 	char data[];
 };
+
+#define MH_BYTES_MAX	(MOHEAP_PAYLOAD_MAX - sizeof(struct mh_bytes) - 1)
 
 /**
  * struct mh_tuple - payload of a tuple
@@ -123,6 +132,27 @@ struct mh_table {
 	__u32 size;
 	__u32 width;
 	moheap_ref_t refs[];
+};
+
+/* Slots of a branch. */
+#define MH_WAYS		16
+
+/**
+ * struct mh_branch - payload of a branch: see intern.c
+ * @ways: mirrors of the slots
+ */
+struct mh_branch {
+	moheap_ref_t ways[MH_WAYS];
+};
+
+/**
+ * struct mh_leaf - payload of a leaf: see intern.c
+ * @hash: of its string
+ * @string: a weak reference
+ */
+struct mh_leaf {
+	__u64 hash;
+	moheap_ref_t string;
 };
 
 /* ---- value.c ---- */

@@ -245,10 +245,12 @@ struct mh_reach {
  * struct mh_kinds - the types of boxes and containers: see kinds.c
  * @types: their ids, by kind; -1: not known
  * @cache: the kinds of types, by id: id + 1 in bits 31..8, kind in bits 7..0; 0: empty
+ * @root: of interned strings; 0: not known
  */
 struct mh_kinds {
 	atomic_int types[16];
 	atomic_uint cache[64];
+	atomic_ullong root;
 };
 
 void mh_kinds_init(struct mh_kinds *kinds);

@@ -8,7 +8,8 @@
  * answers by a hash of the type's id. A reader that may register nothing recognizes a kind by
  * its name and its sizes.
  *
- * Both are words that any thread may write, for all would write the same.
+ * These are words that any thread may write, for all would write the same; so is the root of
+ * interned strings.
  */
 #include "internal.h"
 #include "container.h"
@@ -27,7 +28,8 @@ static const struct moheap_field mh_float_fields[] = {
 };
 
 static const struct moheap_field mh_bytes_fields[] = {
-	MH_FIELD(UINT, 1, 8, mh_bytes, len),
+	MH_FIELD(UINT, 1, 4, mh_bytes, len),
+	MH_FIELD(UINT, 1, 4, mh_bytes, interned),
 	MH_FIELD(UINT, 1, 8, mh_bytes, hash),
 	MH_FIELD(BYTES, 0, 1, mh_bytes, data),
 };
@@ -62,6 +64,15 @@ static const struct moheap_field mh_table_fields[] = {
 	MH_FIELD(UINT, 1, 4, mh_table, size),
 	MH_FIELD(UINT, 1, 4, mh_table, width),
 	MH_FIELD(REF, 0, 8, mh_table, refs),
+};
+
+static const struct moheap_field mh_branch_fields[] = {
+	MH_FIELD(REF, MH_WAYS, 8, mh_branch, ways),
+};
+
+static const struct moheap_field mh_leaf_fields[] = {
+	MH_FIELD(UINT, 1, 8, mh_leaf, hash),
+	MH_FIELD(UINT, 1, 8, mh_leaf, string),
 };
 
 #define MH_VAR_BOTH	(MOHEAP_TYPE_VAR_PAYLOAD | MOHEAP_TYPE_VAR_SLOTS)
@@ -141,6 +152,22 @@ static const struct moheap_layout mh_layouts[MH_KINDS] = {
 		.fields = mh_table_fields,
 		.nfields = MH_ARRAY_SIZE(mh_table_fields),
 	},
+	[MH_KIND_BRANCH] = {
+		.size = sizeof(struct moheap_layout),
+		.name = "moheap.branch",
+		.payload = sizeof(struct mh_branch),
+		.slots = MH_WAYS,
+		.fields = mh_branch_fields,
+		.nfields = MH_ARRAY_SIZE(mh_branch_fields),
+	},
+	[MH_KIND_LEAF] = {
+		.size = sizeof(struct moheap_layout),
+		.name = "moheap.leaf",
+		.payload = sizeof(struct mh_leaf),
+		.slots = 1,
+		.fields = mh_leaf_fields,
+		.nfields = MH_ARRAY_SIZE(mh_leaf_fields),
+	},
 };
 
 void mh_kinds_init(struct mh_kinds *kinds)
@@ -167,6 +194,24 @@ int mh_kind_type(struct moheap *heap, unsigned int kind)
 	if (id >= 0)
 		atomic_store_explicit(type, id, memory_order_relaxed);
 	return id;
+}
+
+/*
+ * mh_kinds_root() - where interned strings are found: see intern.c
+ *
+ * Return: the root, or 0: not known here.
+ */
+moheap_ref_t mh_kinds_root(struct moheap *heap)
+{
+	return atomic_load_explicit(&heap->kinds.root, memory_order_relaxed);
+}
+
+/*
+ * mh_kinds_set_root() - it is known now
+ */
+void mh_kinds_set_root(struct moheap *heap, moheap_ref_t root)
+{
+	atomic_store_explicit(&heap->kinds.root, root, memory_order_relaxed);
 }
 
 static bool mh_layout_is(const struct moheap_layout *layout, const struct moheap_type *info)
