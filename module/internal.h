@@ -567,6 +567,8 @@ void mh_pool_retire(struct mh_pool *pool);
 void mh_pool_free_apart(struct mh_pool *pool);
 void mh_pool_free(struct mh_pool *pool);
 u32 mh_pool_take(struct mh_pool *pool, u32 want, u32 *word, unsigned long *mask);
+int mh_pool_attach(struct mh_heap *heap, u32 pool_id, u32 nblocks, size_t bytes, size_t member);
+void mh_pool_detach(struct mh_pool *pool, void *array, size_t bytes);
 void mh_block_free(struct mh_pool *pool, u32 idx, u32 gen);
 void mh_block_release(struct mh_pool *pool, u32 idx);
 bool mh_trim_step(struct mh_heap *heap);

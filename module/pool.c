@@ -229,6 +229,60 @@ void mh_pool_free(struct mh_pool *pool)
 	kmem_cache_free(mh_caches[pool->bin->geo.class], pool);
 }
 
+/**
+ * mh_pool_attach() - give a pool an array with an entry for each block, all zero
+ * @heap: the heap; neither the gate nor a lock may be held
+ * @pool_id: which pool
+ * @nblocks: its blocks, when it was last seen
+ * @bytes: of an entry
+ * @member: offset of the member of struct mh_pool that points to the array; read it with
+ *	smp_load_acquire()
+ *
+ * Nothing happens where the pool has one already, or has gone meanwhile.
+ *
+ * Return: 0, -ENOSPC at the heap's limit, -ENOMEM.
+ */
+int mh_pool_attach(struct mh_heap *heap, u32 pool_id, u32 nblocks, size_t bytes, size_t member)
+{
+	int err = mh_charge(heap, &heap->kernel_bytes, nblocks * bytes);
+	struct mh_pool *pool;
+	void *array;
+
+	if (err)
+		return err;
+	array = kvcalloc(nblocks, bytes, MH_GFP);
+	if (array) {
+		down_read(&heap->gate);
+		pool = xa_load(&heap->pools, pool_id);
+		/* Full order: zeroes for whoever sees them. */
+		if (pool && pool->nblocks == nblocks &&
+		    !cmpxchg((void **)((void *)pool + member), NULL, array)) {
+			up_read(&heap->gate);
+			return 0;
+		}
+		up_read(&heap->gate);
+		kvfree(array);
+	} else {
+		err = -ENOMEM;
+	}
+	mh_uncharge(heap, &heap->kernel_bytes, nblocks * bytes);
+	return err;
+}
+
+/**
+ * mh_pool_detach() - free an array of a pool that is going away
+ * @pool: the pool
+ * @array: from mh_pool_attach(), or NULL
+ * @bytes: of an entry
+ */
+void mh_pool_detach(struct mh_pool *pool, void *array, size_t bytes)
+{
+	if (!array)
+		return;
+	mh_uncharge(pool->heap, &pool->heap->kernel_bytes, pool->nblocks * bytes);
+	kvfree(array);
+}
+
 /* The last generation of any block: where the next pool in these pages goes on. */
 static u32 mh_pool_base(struct mh_pool *pool)
 {

@@ -79,11 +79,6 @@ void mh_watch_discard(struct mh_watch *watch)
 	mh_watch_free(watch);
 }
 
-static size_t mh_watches_bytes(u32 nblocks)
-{
-	return nblocks * sizeof(struct mh_watches);
-}
-
 /**
  * mh_watch_room() - let the objects of a pool have watches
  * @heap: the heap; neither the gate nor a lock may be held
@@ -96,28 +91,8 @@ static size_t mh_watches_bytes(u32 nblocks)
  */
 int mh_watch_room(struct mh_heap *heap, u32 pool_id, u32 nblocks)
 {
-	struct mh_watches *watches;
-	struct mh_pool *pool;
-	int err = mh_charge(heap, &heap->kernel_bytes, mh_watches_bytes(nblocks));
-
-	if (err)
-		return err;
-	watches = kvcalloc(nblocks, sizeof(*watches), MH_GFP);
-	if (watches) {
-		down_read(&heap->gate);
-		pool = xa_load(&heap->pools, pool_id);
-		/* Full order: empty lists for whoever sees them. */
-		if (pool && pool->nblocks == nblocks && !cmpxchg(&pool->watches, NULL, watches)) {
-			up_read(&heap->gate);
-			return 0;
-		}
-		up_read(&heap->gate);
-		kvfree(watches);
-	} else {
-		err = -ENOMEM;
-	}
-	mh_uncharge(heap, &heap->kernel_bytes, mh_watches_bytes(nblocks));
-	return err;
+	return mh_pool_attach(heap, pool_id, nblocks, sizeof(struct mh_watches),
+			      offsetof(struct mh_pool, watches));
 }
 
 /**
@@ -126,10 +101,7 @@ int mh_watch_room(struct mh_heap *heap, u32 pool_id, u32 nblocks)
  */
 void mh_watches_free(struct mh_pool *pool)
 {
-	if (!pool->watches)
-		return;
-	mh_uncharge(pool->heap, &pool->heap->kernel_bytes, mh_watches_bytes(pool->nblocks));
-	kvfree(pool->watches);
+	mh_pool_detach(pool, pool->watches, sizeof(struct mh_watches));
 }
 
 /**
@@ -143,7 +115,7 @@ void mh_watches_free(struct mh_pool *pool)
  */
 int mh_watch_attach(struct mh_watch *watch, const struct mh_obj *o, u32 *id)
 {
-	/* Pairs with mh_watch_room(). */
+	/* Pairs with mh_pool_attach(). */
 	struct mh_watches *all = smp_load_acquire(&o->pool->watches);
 	struct mh_client *client = watch->client;
 	int err = 0;
