@@ -122,7 +122,7 @@ static int mh_pin_owner(struct mh_ctx *ctx, u64 ref, u64 first, u64 n, struct mh
 	return -ERANGE;
 }
 
-/* Note that hold bits, or watches, for the pool of @o are missing. */
+/* Note that hold bits, watches or sites for the pool of @o are missing. */
 static int mh_need(struct mh_ctx *ctx, const struct mh_obj *o)
 {
 	ctx->need_pool = o->pool->id;
@@ -472,6 +472,53 @@ static int mh_op_unwatch(struct mh_ctx *ctx, struct moheap_op *op)
 		return ret;
 	op->a = ret;
 	return 0;
+}
+
+/* ---- Sites ---- */
+
+static int mh_site_once(struct mh_ctx *ctx, const struct moheap_op *op)
+{
+	struct mh_obj o;
+	int err = mh_pin(ctx->heap, op->ref, &o);
+
+	if (err)
+		return err;
+	err = mh_site_set(ctx->client, &o, op->a);
+	if (err == -ENOBUFS)
+		err = mh_need(ctx, &o);
+	mh_unpin(ctx->heap, &o, &ctx->dead);
+	return err;
+}
+
+/* Runs without the gate. */
+static int mh_site_prepare(struct mh_ctx *ctx)
+{
+	int err = mh_site_room(ctx->client, ctx->need_pool, ctx->need_blocks);
+
+	if (err != -ENOSPC)
+		return err;
+	err = mh_collect_for_memory(ctx->heap);
+	return err ? err : mh_site_room(ctx->client, ctx->need_pool, ctx->need_blocks);
+}
+
+static int mh_op_site(struct mh_ctx *ctx, struct moheap_op *op)
+{
+	int err;
+
+	if (op->flags || op->index || op->b || op->a > U32_MAX)
+		return -EINVAL;
+	if (ctx->client->readonly)
+		return -EACCES;
+	for (;;) {
+		err = mh_site_once(ctx, op);
+		if (err != -ENOBUFS)
+			return err;
+		mh_leave(ctx);
+		err = mh_site_prepare(ctx);
+		mh_enter(ctx);
+		if (err)
+			return err;
+	}
 }
 
 /* ---- Single slots ---- */
@@ -873,6 +920,8 @@ static int mh_op(struct mh_ctx *ctx, struct moheap_op *op)
 		return mh_op_unwatch(ctx, op);
 	case MOHEAP_OP_IMMORTAL:
 		return mh_op_immortal(ctx, op);
+	case MOHEAP_OP_SITE:
+		return mh_op_site(ctx, op);
 	default:
 		return -EINVAL;
 	}

@@ -258,6 +258,25 @@ static void mh_check_takers(struct mh_check *check)
 		  check->lingering, heap->nlinger);
 }
 
+/* The object may be dead, but its memory is not free yet. */
+static void mh_check_site(struct mh_check *check, const struct mh_obj *o)
+{
+	struct mh_site *site = &o->pool->sites[o->idx];
+	struct mh_client *client;
+
+	spin_lock(&check->heap->site_lock);
+	if (site->id) {
+		mh_expect(check, !mh_test(o, MH_FREE), "free block %#x has a site", mh_granule(o));
+		client = xa_load(&check->heap->tracers, site->client);
+		mh_expect(check, client, "the site of %#x is of nobody", mh_granule(o));
+		if (client) {
+			client->traced.check++;
+			client->traced.check_bytes += mh_object_bytes(o);
+		}
+	}
+	spin_unlock(&check->heap->site_lock);
+}
+
 static void mh_check_pool(struct mh_check *check, struct mh_pool *pool)
 {
 	u32 nfree = bitmap_weight(mh_map(pool, MH_FREE), pool->nblocks);
@@ -281,6 +300,8 @@ static void mh_check_pool(struct mh_check *check, struct mh_pool *pool)
 			mh_check_watches(check, &o);
 		if (pool->final)
 			mh_check_final(check, &o);
+		if (pool->sites)
+			mh_check_site(check, &o);
 	}
 	if (pool->linger) {
 		mh_check_linger(check, pool);
@@ -304,6 +325,29 @@ static void mh_check_due(struct mh_check *check)
 	}
 	mh_expect(check, n == heap->ndue, "%llu objects due, not %llu", n, heap->ndue);
 	spin_unlock(&heap->event_lock);
+}
+
+static void mh_check_tracers(struct mh_check *check)
+{
+	struct mh_heap *heap = check->heap;
+	struct mh_client *client;
+	struct mh_traced *traced;
+	unsigned long id;
+
+	spin_lock(&heap->site_lock);
+	xa_for_each(&heap->tracers, id, client) {
+		traced = &client->traced;
+		mh_expect(check, traced->check == traced->objects,
+			  "client %lu traces %llu objects, not %llu", id, traced->check,
+			  traced->objects);
+		mh_expect(check, traced->check_bytes == traced->bytes,
+			  "client %lu traces %llu bytes, not %llu", id, traced->check_bytes,
+			  traced->bytes);
+		mh_expect(check, traced->peak >= traced->bytes, "client %lu: the peak is low", id);
+		traced->check = 0;
+		traced->check_bytes = 0;
+	}
+	spin_unlock(&heap->site_lock);
 }
 
 static void mh_check_figures(struct mh_check *check)
@@ -335,6 +379,7 @@ static void mh_check_all(struct mh_check *check)
 		mh_check_pool(check, pool);
 	mh_check_takers(check);
 	mh_check_due(check);
+	mh_check_tracers(check);
 	mh_check_figures(check);
 }
 

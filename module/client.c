@@ -520,6 +520,8 @@ int mh_client_renew(struct mh_client *client, u64 from, u64 to, struct mh_dead *
 	mh_rehold(client, holds, &o, dead);
 	if (!renewed)
 		return -EBUSY;
+	if (READ_ONCE(o.pool->sites))
+		mh_site_forget(client->heap, &o);
 	this_cpu_inc(client->heap->counters->allocated);
 	this_cpu_inc(client->heap->counters->freed_count);
 	trace_moheap_free(client->heap, &o, mh_gen(from) + 1);
@@ -750,6 +752,7 @@ void mh_client_destroy(struct mh_client *client)
 	while (mh_drop_pool(client, &id, last))
 		cond_resched();
 	mh_linger_close(client, last);
+	mh_sites_close(client, last);
 	mh_client_free(client);
 	if (!last)
 		mh_collector_kick(heap);

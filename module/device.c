@@ -280,6 +280,7 @@ static long mh_ioctl_object(struct file *file, struct mh_client *client, void __
 	struct moheap_object object;
 	struct mh_client *immortals;
 	struct mh_dead dead = { };
+	struct mh_site site;
 	struct mh_obj o;
 	int err = mh_get(&object, sizeof(object), arg);
 
@@ -304,6 +305,9 @@ static long mh_ioctl_object(struct file *file, struct mh_client *client, void __
 			object.flags |= MOHEAP_OBJECT_WATCHED;
 		if (mh_final_was_due(&o))
 			object.flags |= MOHEAP_OBJECT_FINALIZED;
+		site = mh_site_get(heap, &o);
+		object.site = site.id;
+		object.site_client = site.client;
 		mh_unpin(heap, &o, &dead);
 		mh_reap(heap, &dead, MH_REAP_INLINE);
 	}
@@ -417,6 +421,19 @@ static long mh_ioctl_linger(struct file *file, struct mh_client *client, void __
 	return err ? err : mh_put_struct(arg, &linger, sizeof(linger));
 }
 
+static long mh_ioctl_sites(struct file *file, struct mh_client *client, void __user *arg)
+{
+	struct moheap_sites sites;
+	int err = mh_get(&sites, sizeof(sites), arg);
+
+	if (err)
+		return err;
+	if (sites.flags & ~(MOHEAP_SITES_ALL | MOHEAP_SITES_RESET_PEAK | MOHEAP_SITES_CLEAR))
+		return -EINVAL;
+	err = mh_sites(client, &sites, true);
+	return err ? err : mh_put_struct(arg, &sites, sizeof(sites));
+}
+
 static long mh_ioctl_bound(struct file *file, unsigned int cmd, void __user *arg)
 {
 	struct mh_client *client = mh_file_client(file);
@@ -448,6 +465,8 @@ static long mh_ioctl_bound(struct file *file, unsigned int cmd, void __user *arg
 		return mh_ioctl_usage(file, client, arg);
 	case MOHEAP_IOC_LINGER:
 		return mh_ioctl_linger(file, client, arg);
+	case MOHEAP_IOC_SITES:
+		return mh_ioctl_sites(file, client, arg);
 	default:
 		return mh_ioctl_check(file, client, arg);
 	}
@@ -471,6 +490,7 @@ static bool mh_ioctl_known(unsigned int cmd)
 	case MOHEAP_IOC_OBJECTS:
 	case MOHEAP_IOC_USAGE:
 	case MOHEAP_IOC_LINGER:
+	case MOHEAP_IOC_SITES:
 		return true;
 	default:
 		return false;

@@ -123,6 +123,8 @@ static void mh_heap_init(struct mh_heap *heap, u64 limit, u32 flags)
 	spin_lock_init(&heap->linger_lock);
 	INIT_LIST_HEAD(&heap->lingering);
 	INIT_LIST_HEAD(&heap->takers);
+	spin_lock_init(&heap->site_lock);
+	xa_init_flags(&heap->tracers, XA_FLAGS_ACCOUNT);
 	atomic64_set(&heap->kernel_bytes, sizeof(*heap) + sizeof(struct mh_collect));
 }
 
@@ -192,6 +194,7 @@ static void mh_heap_destroy(struct mh_heap *heap)
 	}
 	xa_destroy(&heap->pools);
 	xa_destroy(&heap->finalizers);
+	xa_destroy(&heap->tracers);
 	mh_types_destroy(heap);
 	mh_arena_destroy(heap);
 	mh_user_put(heap->owner);

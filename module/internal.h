@@ -12,6 +12,7 @@
  *	linger		blocks of a guarded heap that are not free yet (pool tells it)
  *	event		what clients are told
  *	watch, final	... of deaths, and before them (object tells these)
+ *	site		where objects were made (object tells this)
  *	client		holds
  *	object		the lifetime of one object
  *	pool		blocks and their headers
@@ -32,6 +33,7 @@
  *	heap->dead_lock		object.c	the list of dead objects left to the collector
  *	heap->event_lock	event.c		events of all clients
  *	heap->linger_lock	linger.c	blocks that linger
+ *	heap->site_lock		site.c		sites of all objects, and what they add up to
  */
 #ifndef MOHEAP_INTERNAL_H
 #define MOHEAP_INTERNAL_H
@@ -190,6 +192,7 @@ enum mh_map {
  * @watches: of each object, once there was a watch here; see watch.c
  * @final: of each object, where its type is finalizable; see final.c
  * @linger: where its blocks linger; see linger.c
+ * @sites: of each object, once there was a site here; see site.c
  * @check: counts found by mh_heap_check(), while that runs
  * @headers: the headers
  * @map: the bitmaps, BITS_TO_LONGS(nblocks) each
@@ -216,6 +219,7 @@ struct mh_pool {
 	struct mh_watches *watches;
 	struct mh_final *final;
 	struct mh_linger *linger;
+	struct mh_site *sites;
 	u32 *check;
 	void *headers;
 	unsigned long map[];
@@ -460,6 +464,8 @@ enum mh_phase {
  * @lingering: struct mh_linger of pools where blocks linger, by the first that did
  * @nlinger: blocks that linger, and that nobody took
  * @takers: struct mh_taken of all clients that have one; under @linger_lock
+ * @site_lock: see site.c
+ * @tracers: clients that have sites, or had; by their ids
  */
 struct mh_heap {
 	u64 id;
@@ -520,6 +526,8 @@ struct mh_heap {
 	struct list_head lingering;
 	u64 nlinger;
 	struct list_head takers;
+	spinlock_t site_lock;		/* see site.c */
+	struct xarray tracers;
 };
 
 #define MH_CREATE_FLAGS	(MOHEAP_CREATE_DEBUG | MOHEAP_CREATE_GUARD)
@@ -662,6 +670,27 @@ static inline bool mh_is_leaf(const struct mh_obj *o)
 	return !mh_may_cycle(o->pool);
 }
 
+/**
+ * mh_object_bytes() - the memory of an object: block, header and slots
+ * @o: the object; its slots are there
+ *
+ * Return: bytes; the same for as long as it lives.
+ */
+static inline u64 mh_object_bytes(const struct mh_obj *o)
+{
+	const struct mh_geometry *geo = &o->pool->bin->geo;
+	u64 bytes = geo->hstride;
+	u32 nslots;
+
+	if (geo->backed)
+		bytes += (u64)geo->stride * MOHEAP_GRANULE;
+	if (geo->kind == MH_SLOTS_APART) {
+		mh_slots(o, &nslots);
+		bytes += (u64)nslots * sizeof(u32);
+	}
+	return bytes;
+}
+
 /* ---- object.c, the functions ---- */
 
 /* Slots an operation clears in dead objects before it leaves the rest to the collector. */
@@ -763,6 +792,24 @@ struct mh_told {
 };
 
 /**
+ * struct mh_traced - what the objects of a client's sites use; see site.c
+ * @listed: the client is in heap->tracers
+ * @objects: how many
+ * @bytes: of them
+ * @peak: the most those ever were, or since that was reset
+ * @check: objects found by mh_heap_check(), while that runs
+ * @check_bytes: ... and bytes
+ */
+struct mh_traced {
+	bool listed;
+	u64 objects;
+	u64 bytes;
+	u64 peak;
+	u64 check;
+	u64 check_bytes;
+};
+
+/**
  * struct mh_client - one open file on a heap
  * @heap: the heap
  * @id: unlike that of any other client, as far as 32 bits go
@@ -780,6 +827,7 @@ struct mh_told {
  * @read_lock: see event.c
  * @reader: who waits for an event
  * @taken: blocks it took, once it took some; see linger.c
+ * @traced: under heap->site_lock
  */
 struct mh_client {
 	struct mh_heap *heap;
@@ -799,6 +847,8 @@ struct mh_client {
 	struct mutex read_lock;	/* see event.c */
 	wait_queue_head_t reader;
 	struct mh_taken *taken;
+
+	struct mh_traced traced;
 };
 
 struct mh_client *mh_client_create(struct mh_heap *heap, bool readonly);
@@ -966,6 +1016,26 @@ static inline bool mh_finalizing(struct mh_heap *heap)
 {
 	return READ_ONCE(heap->keeper) && !xa_empty(&heap->finalizers);
 }
+
+/* ---- site.c ---- */
+
+/**
+ * struct mh_site - where an object was made
+ * @id: a number that the client chose, or 0
+ * @client: whose it is
+ */
+struct mh_site {
+	u32 id;
+	u32 client;
+};
+
+int mh_site_set(struct mh_client *client, const struct mh_obj *o, u32 id);
+void mh_site_forget(struct mh_heap *heap, const struct mh_obj *o);
+struct mh_site mh_site_get(struct mh_heap *heap, const struct mh_obj *o);
+int mh_site_room(struct mh_client *client, u32 pool_id, u32 nblocks);
+void mh_sites_free(struct mh_pool *pool);
+void mh_sites_close(struct mh_client *client, bool last);
+int mh_sites(struct mh_client *client, struct moheap_sites *sites, bool user);
 
 /* ---- collect.c, trace.c, check.c ---- */
 

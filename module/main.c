@@ -20,7 +20,7 @@ static_assert(sizeof(struct moheap_field) == 48);
 static_assert(sizeof(struct moheap_type) == 72);
 static_assert(sizeof(struct moheap_op) == 32);
 static_assert(sizeof(struct moheap_batch) == 24);
-static_assert(sizeof(struct moheap_object) == 56);
+static_assert(sizeof(struct moheap_object) == 64);
 static_assert(sizeof(struct moheap_collect) == 24);
 static_assert(sizeof(struct moheap_event) == 64);
 static_assert(sizeof(struct moheap_listen) == 8);
@@ -29,6 +29,8 @@ static_assert(sizeof(struct moheap_objects) == 40);
 static_assert(sizeof(struct moheap_usage) == 64);
 static_assert(sizeof(struct moheap_block) == 16);
 static_assert(sizeof(struct moheap_linger) == 32);
+static_assert(sizeof(struct moheap_site) == 32);
+static_assert(sizeof(struct moheap_sites) == 56);
 static_assert(sizeof(struct moheap_stat) == 8 + 31 * 8 + 3 * 32);
 static_assert(sizeof(struct moheap_tune) == 32);
 

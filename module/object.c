@@ -439,6 +439,8 @@ void mh_object_release(struct mh_heap *heap, const struct mh_obj *o, u32 gen)
 		atomic_dec(&heap->ncand);
 	if (mh_test(o, MH_GREY))
 		clear_bit(o->idx, mh_map(pool, MH_GREY));
+	if (unlikely(READ_ONCE(pool->sites)))
+		mh_site_forget(heap, o);
 	mh_free_apart(heap, o);
 	trace_moheap_free(heap, o, gen);
 	mh_block_free(pool, o->idx, gen);

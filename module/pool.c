@@ -226,6 +226,7 @@ void mh_pool_free(struct mh_pool *pool)
 	mh_watches_free(pool);
 	mh_final_free(pool);
 	mh_linger_free(pool);
+	mh_sites_free(pool);
 	kmem_cache_free(mh_caches[pool->bin->geo.class], pool);
 }
 

@@ -45,6 +45,7 @@
  * OBJECTS        EINVAL     count is zero, the cursor was at the end, or target is no ref
  *                ESTALE     target is gone
  * USAGE          ENOENT     no type has that id
+ * SITES          EINVAL     count is not zero and the cursor was at the end
  * COLLECT        EINVAL     no such generation
  *                EACCES     the client is read-only
  * LISTEN         EINVAL     an event that nobody can listen to
@@ -91,6 +92,9 @@
  *                ENOSPC     the heap is at its limit, also after a collection
  * UNWATCH        ENOENT     no watch of the client has that id: its event was read, or is being
  *                           read now
+ * SITE           EINVAL     a has more than 32 bits
+ *                EACCES     the client is read-only
+ *                ENOSPC     the heap is at its limit, also after a collection
  * ALLOC          ENOENT     no type has that id
  *                EINVAL     count zero; payload or slots given for a type that fixes them
  *                E2BIG      count above MOHEAP_ALLOC_MAX, slots above MOHEAP_SLOTS_MAX, payload
@@ -313,6 +317,9 @@ struct moheap_type {
  * @MOHEAP_OP_IMMORTAL: the heap itself holds ref from now on, so that it lives, with all that it
  *	refers to, until the last client is gone. Then it goes with the heap, and like all that is
  *	left then it is neither finalized nor told of
+ * @MOHEAP_OP_SITE: ref was made at a site of the client: a, a number of its own choice, in 32
+ *	bits; 0: at none. An object has one site, that which it was given last, and goes with it;
+ *	a client that dies takes its sites along. See MOHEAP_IOC_SITES
  */
 enum moheap_op_code {
 	MOHEAP_OP_ALLOC = 1,
@@ -329,6 +336,7 @@ enum moheap_op_code {
 	MOHEAP_OP_WATCH = 12,
 	MOHEAP_OP_UNWATCH = 13,
 	MOHEAP_OP_IMMORTAL = 14,
+	MOHEAP_OP_SITE = 16,
 };
 
 #define MOHEAP_OP_F_HOLD	0x1
@@ -470,6 +478,8 @@ struct moheap_listen {
  * @payload: out: payload bytes it may use (its block)
  * @header_bytes: out: kernel memory of its header, inline slots included
  * @slot_bytes: out: kernel memory of slots kept apart from the header
+ * @site: out: its site (MOHEAP_OP_SITE); 0 if it has none
+ * @site_client: out: the client whose site that is; 0 if it has none
  */
 struct moheap_object {
 	__u32 size;
@@ -482,6 +492,8 @@ struct moheap_object {
 	__u64 payload;
 	__u64 header_bytes;
 	__u64 slot_bytes;
+	__u32 site;
+	__u32 site_client;
 };
 
 #define MOHEAP_OBJECTS_TYPE	0x1	/* only of this type */
@@ -539,6 +551,60 @@ struct moheap_usage {
 	__u64 used;
 	__u64 kernel_bytes;
 	__u64 arena_bytes;
+};
+
+/**
+ * struct moheap_site - an object with a site
+ * @ref: the object
+ * @bytes: its memory: block, header and slots
+ * @site: where it was made, as the client numbers such places
+ * @client: whose site that is
+ * @type: type id of the object
+ * @reserved: 0
+ */
+struct moheap_site {
+	__u64 ref;
+	__u64 bytes;
+	__u32 site;
+	__u32 client;
+	__u32 type;
+	__u32 reserved;
+};
+
+#define MOHEAP_SITES_ALL	0x1	/* list the sites of all clients */
+#define MOHEAP_SITES_RESET_PEAK	0x2	/* first, peak is what bytes is now */
+#define MOHEAP_SITES_CLEAR	0x4	/* first, take back all sites of this client; reset peak */
+
+#define MOHEAP_SITES_END	MOHEAP_OBJECTS_END
+
+/**
+ * struct moheap_sites - MOHEAP_IOC_SITES: the sites of objects, and what those use
+ * @size: sizeof(struct moheap_sites)
+ * @flags: MOHEAP_SITES_*
+ * @cursor: in: 0 to begin, else as it was left; out: where to go on, MOHEAP_SITES_END when all
+ *	objects were looked at. Left alone where @count is 0
+ * @sites: pointer to an array of @count struct moheap_site that is filled with sites of this
+ *	client
+ * @count: in: room in @sites, 0 to list none; out: how many were found. After a signal they may be
+ *	fewer, or none, before the end
+ * @client: out: the id of this client in this heap
+ * @objects: out: objects with a site of this client whose memory is not free yet
+ * @bytes: out: that memory: blocks, headers and slots
+ * @peak: out: the most @bytes ever was, or since it was reset
+ *
+ * What lives, and keeps its site, from the first call to the last is found exactly once, whatever
+ * changes meanwhile. The client does not hold what it finds.
+ */
+struct moheap_sites {
+	__u32 size;
+	__u32 flags;
+	__u64 cursor;
+	__u64 sites;
+	__u32 count;
+	__u32 client;
+	__u64 objects;
+	__u64 bytes;
+	__u64 peak;
 };
 
 /*
@@ -747,6 +813,7 @@ struct moheap_linger {
 #define MOHEAP_IOC_LISTEN	_IOW(MOHEAP_IOC_MAGIC, 0x0b, struct moheap_listen)
 #define MOHEAP_IOC_OBJECTS	_IOWR(MOHEAP_IOC_MAGIC, 0x0c, struct moheap_objects)
 #define MOHEAP_IOC_USAGE	_IOWR(MOHEAP_IOC_MAGIC, 0x0d, struct moheap_usage)
+#define MOHEAP_IOC_SITES	_IOWR(MOHEAP_IOC_MAGIC, 0x0f, struct moheap_sites)
 #define MOHEAP_IOC_LINGER	_IOWR(MOHEAP_IOC_MAGIC, 0x10, struct moheap_linger)
 
 #endif /* _UAPI_LINUX_MOHEAP_H */
