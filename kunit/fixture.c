@@ -653,6 +653,39 @@ void ku_no_event(struct ku *ku, struct mh_client *client)
 	KUNIT_EXPECT_EQ(ku->test, moheap_read(client, &event, 1), 0);
 }
 
+/* ---- Sites ---- */
+
+int ku_try_site(struct mh_client *client, u64 ref, u64 site)
+{
+	struct moheap_op op = { .code = MOHEAP_OP_SITE, .ref = ref, .a = site };
+
+	return ku_op(client, &op);
+}
+
+void ku_site(struct ku *ku, struct mh_client *client, u64 ref, u32 site)
+{
+	KU_OK(ku->test, ku_try_site(client, ref, site));
+}
+
+/* The figures of a client. */
+struct moheap_sites ku_traced(struct ku *ku, struct mh_client *client)
+{
+	struct moheap_sites sites = { };
+
+	KU_OK(ku->test, mh_sites(client, &sites, false));
+	return sites;
+}
+
+/* As MOHEAP_IOC_OBJECT has it. */
+u64 ku_object_bytes(struct ku *ku, u64 ref)
+{
+	struct mh_obj o = ku_find(ku, ref);
+	struct moheap_object stat = { };
+
+	mh_object_stat(&o, &stat);
+	return stat.payload + stat.header_bytes + stat.slot_bytes;
+}
+
 /* ---- The collector ---- */
 
 /* Set one member of struct moheap_tune. */

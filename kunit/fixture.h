@@ -160,6 +160,13 @@ int ku_unwatch(struct mh_client *client, u32 id);
 struct moheap_event ku_event(struct ku *ku, struct mh_client *client);
 void ku_no_event(struct ku *ku, struct mh_client *client);
 
+/* ---- Sites ---- */
+
+int ku_try_site(struct mh_client *client, u64 ref, u64 site);
+void ku_site(struct ku *ku, struct mh_client *client, u64 ref, u32 site);
+struct moheap_sites ku_traced(struct ku *ku, struct mh_client *client);
+u64 ku_object_bytes(struct ku *ku, u64 ref);
+
 /* ---- The collector ---- */
 
 void ku_tune(struct ku *ku, u32 set, u32 value);
@@ -203,6 +210,8 @@ extern struct kunit_suite ku_final_suite;
 extern struct kunit_suite ku_final_live_suite;
 extern struct kunit_suite ku_iterate_suite;
 extern struct kunit_suite ku_linger_suite;
+extern struct kunit_suite ku_site_suite;
+extern struct kunit_suite ku_site_live_suite;
 extern struct kunit_suite ku_oracle_suite;
 extern struct kunit_suite ku_oracle_live_suite;
 extern struct kunit_suite ku_oracle_guarded_suite;

@@ -29,6 +29,8 @@ MH_EXPORT_KUNIT(mh_reap);
 MH_EXPORT_KUNIT(mh_reap_step);
 MH_EXPORT_KUNIT(mh_ref);
 MH_EXPORT_KUNIT(mh_refer);
+MH_EXPORT_KUNIT(mh_site_get);
+MH_EXPORT_KUNIT(mh_sites);
 MH_EXPORT_KUNIT(mh_trace_begin);
 MH_EXPORT_KUNIT(mh_trace_step);
 MH_EXPORT_KUNIT(mh_trim_all);
