@@ -396,8 +396,27 @@ static void mr_renew(struct mr *r)
 	expect = mr_add_change(r, (struct moheap_op){
 		.code = MOHEAP_OP_RENEW, .ref = o->ref, .a = to,
 	});
-	if (!expect->error)
-		o->ref = to;
+	if (expect->error)
+		return;
+	o->ref = to;
+	o->site = 0;
+}
+
+/* An object was made somewhere, or nowhere, says a client, if by another. */
+static void mr_site(struct mr *r)
+{
+	u32 i = mr_reachable(r), site = mr_below(r, 5);
+	struct mr_expect *expect;
+
+	if (i == ORACLE_NONE)
+		return;
+	expect = mr_add_change(r, (struct moheap_op){
+		.code = MOHEAP_OP_SITE, .ref = mr_object(r, i)->ref, .a = site,
+	});
+	if (expect->error)
+		return;
+	mr_object(r, i)->site = site;
+	mr_object(r, i)->tracer = r->now;
 }
 
 /* How often each is chosen. */
@@ -405,9 +424,9 @@ static const struct {
 	u32 weight;
 	void (*add)(struct mr *r);
 } mr_kinds[] = {
-	{ 14, mr_alloc }, { 6, mr_hold }, { 22, mr_drop }, { 20, mr_store },
+	{ 14, mr_alloc }, { 6, mr_hold }, { 20, mr_drop }, { 17, mr_store },
 	{ 2, mr_store_outside }, { 6, mr_load }, { 6, mr_exchange }, { 6, mr_cmpxchg },
-	{ 3, mr_fill }, { 5, mr_copy }, { 4, mr_read }, { 6, mr_renew },
+	{ 3, mr_fill }, { 5, mr_copy }, { 4, mr_read }, { 6, mr_renew }, { 5, mr_site },
 };
 
 static void mr_choose(struct mr *r)
@@ -587,6 +606,25 @@ static void mr_compare_object(struct mr *r, const struct oracle_object *o)
 		KUNIT_ASSERT_EQ(test, refs[i], oracle_ref(&r->oracle, o->slots[i]));
 }
 
+/* The accounts of a client are what the objects of its sites add up to. */
+static void mr_compare_traced(struct mr *r, u32 client)
+{
+	struct moheap_sites sites = ku_traced(r->ku, r->clients[client]);
+	u64 objects = 0, bytes = 0;
+	struct oracle_object *o;
+	u32 i;
+
+	for (i = 0; i < MR_OBJECTS; i++) {
+		o = mr_object(r, i);
+		if (!o->ref || !o->reached || !o->site || o->tracer != client)
+			continue;
+		objects++;
+		bytes += ku_object_bytes(r->ku, o->ref);
+	}
+	KUNIT_ASSERT_EQ(r->ku->test, sites.objects, objects);
+	KUNIT_ASSERT_EQ(r->ku->test, sites.bytes, bytes);
+}
+
 /* After a full collection there is what can be reached, and nothing else. */
 static void mr_compare(struct mr *r)
 {
@@ -599,6 +637,8 @@ static void mr_compare(struct mr *r)
 	for (i = 0; i < MR_OBJECTS; i++)
 		if (mr_object(r, i)->ref)
 			mr_compare_object(r, mr_object(r, i));
+	for (i = 0; i < MR_CLIENTS; i++)
+		mr_compare_traced(r, i);
 	KUNIT_ASSERT_EQ(r->ku->test, moheap_check(r->ku->client), 0);
 	oracle_forget(&r->oracle);
 	cond_resched();

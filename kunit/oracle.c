@@ -40,6 +40,7 @@ u32 oracle_add(struct oracle *oracle, u64 ref, u32 nslots, u32 client)
 		o->holds = 1U << client;
 		o->watch = 0;
 		o->told = false;
+		o->site = 0;
 		memset(o->slots, 0xff, sizeof(o->slots));
 		return i;
 	}
@@ -61,8 +62,11 @@ void oracle_drop_client(struct oracle *oracle, u32 client)
 {
 	u32 i;
 
-	for (i = 0; i < oracle->size; i++)
+	for (i = 0; i < oracle->size; i++) {
 		oracle->objects[i].holds &= ~(1U << client);
+		if (oracle->objects[i].tracer == client)
+			oracle->objects[i].site = 0;
+	}
 }
 
 /* @to, which holds nothing, gets the holds of @from. */

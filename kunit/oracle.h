@@ -23,6 +23,8 @@
  * @slots: entries that they refer to, or ORACLE_NONE
  * @watch: id of the watch on it, or 0
  * @told: that is told of
+ * @site: its site, or 0
+ * @tracer: the client whose that is
  * @reached: the last search found it
  * @count: slots of objects that the last search found, and holds, that refer to it
  */
@@ -33,6 +35,8 @@ struct oracle_object {
 	u32 slots[ORACLE_SLOTS];
 	u32 watch;
 	bool told;
+	u32 site;
+	u32 tracer;
 	bool reached;
 	u32 count;
 };
