@@ -167,6 +167,19 @@ int raw_watch(int fd, moheap_ref_t ref, __u64 cookie, __u32 *id)
 	return err;
 }
 
+int raw_site(int fd, moheap_ref_t ref, __u64 site)
+{
+	struct moheap_op op = { .code = MOHEAP_OP_SITE, .ref = ref, .a = site };
+
+	return raw_op(fd, &op);
+}
+
+int raw_sites(int fd, __u32 flags, struct moheap_sites *sites)
+{
+	*sites = (struct moheap_sites){ .size = sizeof(*sites), .flags = flags };
+	return raw_ioctl(fd, MOHEAP_IOC_SITES, sites);
+}
+
 int raw_unwatch(int fd, __u32 id)
 {
 	struct moheap_op op = { .code = MOHEAP_OP_UNWATCH, .b = id };

@@ -28,6 +28,8 @@ int raw_store(int fd, moheap_ref_t owner, __u32 slot, moheap_ref_t target);
 int raw_load(int fd, moheap_ref_t owner, __u32 slot, moheap_ref_t *target);
 int raw_watch(int fd, moheap_ref_t ref, __u64 cookie, __u32 *id);
 int raw_unwatch(int fd, __u32 id);	/* 0, 1 if it was dead, or an errno */
+int raw_site(int fd, moheap_ref_t ref, __u64 site);
+int raw_sites(int fd, __u32 flags, struct moheap_sites *sites);	/* the figures alone */
 int raw_collect(int fd, __u32 generation);
 int raw_object(int fd, moheap_ref_t ref, struct moheap_object *object);
 int raw_stat(int fd, struct moheap_stat *stat);

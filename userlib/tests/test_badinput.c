@@ -121,6 +121,7 @@ static struct moheap_op some_op;
 static struct moheap_field some_fields[1];
 static moheap_ref_t some_refs[4];
 static struct moheap_block some_blocks[4];
+static struct moheap_site some_sites[4];
 
 struct call {
 	const char *name;
@@ -155,6 +156,8 @@ static const struct call calls[] = {
 	  .flags = MOHEAP_OBJECTS_TYPE | MOHEAP_OBJECTS_CANDIDATES | MOHEAP_OBJECTS_REFERRERS },
 	{ "USAGE", MOHEAP_IOC_USAGE, sizeof(struct moheap_usage) },
 	{ "LINGER", MOHEAP_IOC_LINGER, sizeof(struct moheap_linger), .guarded = true },
+	{ "SITES", MOHEAP_IOC_SITES, sizeof(struct moheap_sites),
+	  .flags = MOHEAP_SITES_ALL | MOHEAP_SITES_RESET_PEAK | MOHEAP_SITES_CLEAR },
 };
 
 #define FLAGS_OF(p)		(((__u32 *)(p))[1])
@@ -192,6 +195,10 @@ static void call_fill(const struct call *call, void *p)
 	case MOHEAP_IOC_LINGER:
 		((struct moheap_linger *)p)->blocks = (uintptr_t)some_blocks;
 		((struct moheap_linger *)p)->count = TAP_COUNT(some_blocks);
+		break;
+	case MOHEAP_IOC_SITES:
+		((struct moheap_sites *)p)->sites = (uintptr_t)some_sites;
+		((struct moheap_sites *)p)->count = TAP_COUNT(some_sites);
 		break;
 	case MOHEAP_IOC_CLONE:
 		((struct moheap_clone *)p)->flags = MOHEAP_CLONE_CLOEXEC;
@@ -753,6 +760,47 @@ static void taking_blocks(void)
 	is(raw_linger(guarded, NULL, 0, 0), 0);
 }
 
+static void finding_sites(void)
+{
+	struct moheap_sites sites = {
+		.size = sizeof(sites), .sites = 1, .count = 4, .cursor = MOHEAP_SITES_END,
+	};
+	struct moheap_object object;
+
+	setup();
+	err_is(raw_site(fd, a, 17), 0);
+	err_is(raw_object(fd, a, &object), 0);
+	is(object.site, 17);
+	refused(fd, MOHEAP_IOC_SITES, &sites, -EINVAL);
+	sites.cursor = 0;
+	refused(fd, MOHEAP_IOC_SITES, &sites, -EFAULT);
+	sites.sites = (uintptr_t)some_sites;
+	err_is(raw_ioctl(fd, MOHEAP_IOC_SITES, &sites), 0);
+	is(sites.count, 1);
+	is(sites.client, object.site_client);
+	ok(sites.cursor == MOHEAP_SITES_END);
+	ok(some_sites[0].ref == a);
+	is(some_sites[0].site, 17);
+	is(some_sites[0].bytes, object.payload + object.header_bytes + object.slot_bytes);
+	is(sites.bytes, some_sites[0].bytes);
+	/* Figures alone need no room, wherever the cursor is; and who may only read can look. */
+	sites.count = 0;
+	sites.sites = 1;
+	err_is(raw_ioctl(fd, MOHEAP_IOC_SITES, &sites), 0);
+	ok(sites.cursor == MOHEAP_SITES_END);
+	sites.cursor = 0;
+	sites.sites = (uintptr_t)some_sites;
+	sites.count = 4;
+	err_is(raw_ioctl(ro, MOHEAP_IOC_SITES, &sites), 0);
+	is(sites.count, 0);
+	is(sites.objects, 0);
+	sites.cursor = 0;
+	sites.count = 4;
+	sites.flags = MOHEAP_SITES_ALL;
+	err_is(raw_ioctl(ro, MOHEAP_IOC_SITES, &sites), 0);
+	is(sites.count, 1);
+}
+
 /* ---- Refs ---- */
 
 static int object(moheap_ref_t ref)
@@ -1021,6 +1069,20 @@ static void watches(void)
 	err_is(raw_unwatch(ro, id), -ENOENT);
 }
 
+static void sites(void)
+{
+	setup();
+	op_refused(-EINVAL, .code = MOHEAP_OP_SITE, .ref = a, .a = 1, .b = 1);
+	op_refused(-EINVAL, .code = MOHEAP_OP_SITE, .ref = a, .a = 1, .index = 1);
+	op_refused(-EINVAL, .code = MOHEAP_OP_SITE, .ref = a, .a = 1, .flags = 1);
+	op_refused(-EINVAL, .code = MOHEAP_OP_SITE, .ref = a, .a = 1ULL << 32);
+	op_refused(-EINVAL, .code = MOHEAP_OP_SITE, .ref = 0, .a = 1);
+	op_refused(-ESTALE, .code = MOHEAP_OP_SITE, .ref = stale, .a = 1);
+	op_refused_by(ro, (struct moheap_op){ .code = MOHEAP_OP_SITE, .ref = a, .a = 1 }, -EACCES);
+	err_is(raw_site(fd, a, ~0U), 0);
+	err_is(raw_site(fd, a, 0), 0);
+}
+
 /* A watch that the caller cannot be told of is none. */
 static void untold_watches(void)
 {
@@ -1124,6 +1186,7 @@ static void read_only_operations(void)
 		{ .code = MOHEAP_OP_CMPXCHG },
 		{ .code = MOHEAP_OP_FILL, .b = 1 },
 		{ .code = MOHEAP_OP_COPY, .b = 1ULL << 32 },
+		{ .code = MOHEAP_OP_SITE },
 	};
 	struct moheap_op op;
 	moheap_ref_t got;
@@ -1414,7 +1477,7 @@ static __u64 any_value(const moheap_ref_t *live, unsigned int n, const void *buf
 /* An operation that may make sense: what it does not use is mostly zero. */
 static void any_op(struct moheap_op *op, const moheap_ref_t *live, unsigned int n, void *buffer)
 {
-	op->code = any() % (MOHEAP_OP_IMMORTAL + 2);
+	op->code = any() % (MOHEAP_OP_SITE + 2);
 	op->flags = any() % 8 ? 0 : any();
 	op->index = any() % 8 ? any() % 4 : any();
 	op->error = any();
@@ -1450,6 +1513,11 @@ static void any_op(struct moheap_op *op, const moheap_ref_t *live, unsigned int 
 		break;
 	case MOHEAP_OP_WATCH:
 		op->index = 0;
+		op->b = 0;
+		break;
+	case MOHEAP_OP_SITE:
+		op->index = 0;
+		op->a = any() % 8;
 		op->b = 0;
 		break;
 	case MOHEAP_OP_UNWATCH:
@@ -1539,6 +1607,7 @@ static const struct tap_case cases[] = {
 	{ "COLLECT, TUNE, LISTEN, CHECK: EINVAL, EACCES, ERANGE, EPERM", the_other_ioctls },
 	{ "OBJECTS, USAGE: EINVAL, ESTALE, EFAULT, ENOENT", finding_objects },
 	{ "LINGER: EPERM, EACCES, E2BIG, EFAULT", taking_blocks },
+	{ "SITES: EINVAL, EFAULT", finding_sites },
 	{ "refs: stale, foreign, invented", refs_of_all_kinds },
 	{ "BATCH: EINVAL, E2BIG, ECANCELED", batches },
 	{ "BATCH: results that cannot be written", results_that_cannot_be_written },
@@ -1548,6 +1617,7 @@ static const struct tap_case cases[] = {
 	{ "RENEW: ENOENT, EINVAL, EBUSY, ESTALE", renewals },
 	{ "WATCH, UNWATCH: EINVAL, ESTALE, EOVERFLOW, ENOENT", watches },
 	{ "WATCH: EFAULT", untold_watches },
+	{ "SITE: EINVAL, ESTALE, EACCES", sites },
 	{ "ALLOC: ENOENT, EINVAL, E2BIG, EFAULT", allocations },
 	{ "slots: ERANGE, counts of zero and 2^32, EAGAIN", slots_out_of_range },
 	{ "operations of a read-only client: EACCES", read_only_operations },

@@ -133,6 +133,7 @@ static void scene_set(struct scene *s)
 	fill.a = s->small[2];
 	err_is(raw_op(s->fd, &fill), 0);
 	err_is(raw_watch(s->fd, s->array, 0, &s->watch), 0);
+	err_is(raw_site(s->fd, s->array, 5), 0);
 	s->plain = raw_heap(0);
 	s->guarded = guarded_heap();
 	s->large = must(raw_type(s->guarded, "large", 2000, 0, 0));
@@ -464,6 +465,28 @@ static int call_immortal(struct scene *s)
 		.code = MOHEAP_OP_IMMORTAL, .ref = s->small[0] });
 }
 
+static int call_site(struct scene *s)
+{
+	return raw_site(s->fd, s->small[0], 1);
+}
+
+static int call_sites(struct scene *s)
+{
+	struct moheap_sites sites = {
+		.size = sizeof(sites), .sites = (uintptr_t)made, .count = TAP_COUNT(made) / 4,
+		.flags = MOHEAP_SITES_RESET_PEAK,
+	};
+
+	return raw_ioctl(s->fd, MOHEAP_IOC_SITES, &sites);
+}
+
+static int call_sites_clear(struct scene *s)
+{
+	struct moheap_sites sites;
+
+	return raw_sites(s->fd, MOHEAP_SITES_CLEAR, &sites);
+}
+
 struct call {
 	const char *name;
 	int (*run)(struct scene *s);
@@ -507,6 +530,9 @@ static const struct call calls[] = {
 	{ "USAGE", call_usage },
 	{ "LINGER", call_linger },
 	{ "ALLOC in a guarded heap", call_alloc_guarded },
+	{ "SITE", call_site },
+	{ "SITES", call_sites },
+	{ "SITES, cleared", call_sites_clear },
 	{ "TYPE to be finalized", call_type_final },
 	{ "ALLOC of what is to be finalized", call_alloc_final },
 	{ "LISTEN for what is to be finalized", call_listen_final },
