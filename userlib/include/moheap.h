@@ -445,6 +445,27 @@ static inline moheap_ref_t moheap_get(const struct moheap *heap, moheap_ref_t ow
 }
 
 /**
+ * moheap_follow() - the payload that the mirror of a slot leads to
+ * @heap: the heap
+ * @mirror: where the mirror is: in the payload of the slot's owner
+ *
+ * moheap_ptr() of moheap_get(), but it reads no more of the ref than the address: for loops that
+ * walk from payload to payload.
+ *
+ * Return: its address, or NULL where the slot refers to nothing.
+ */
+static inline void *moheap_follow(const struct moheap *heap, const moheap_ref_t *mirror)
+{
+	typedef __u32 __attribute__((may_alias)) granule_t;
+	const granule_t *granule = (const granule_t *)mirror;
+	__u64 offset;
+
+	granule += __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
+	offset = (__u64)__atomic_load_n(granule, __ATOMIC_RELAXED) << MOHEAP_GRANULE_SHIFT;
+	return offset ? *(char *const *)heap + offset : NULL;
+}
+
+/**
  * moheap_inspect() - what the kernel knows of an object
  * @heap: the heap
  * @object: size and ref are read; the rest is filled in

@@ -41,6 +41,17 @@ static int quad_type(struct moheap *heap)
 	return must(moheap_type_register(heap, &quad));
 }
 
+/* What a mirror says, and where it leads to. */
+static void mirror_is(struct moheap *heap, moheap_ref_t owner, unsigned int offset,
+		      moheap_ref_t want)
+{
+	const moheap_ref_t *mirror;
+
+	mirror = (const moheap_ref_t *)((char *)moheap_ptr(heap, owner) + offset);
+	ok(moheap_get(heap, owner, offset) == want);
+	ok(moheap_follow(heap, mirror) == (want ? moheap_ptr(heap, want) : NULL));
+}
+
 /* The slots of a quad, and their mirrors. */
 static void slots_are(struct moheap *heap, moheap_ref_t owner, moheap_ref_t a, moheap_ref_t b,
 		      moheap_ref_t c, moheap_ref_t d)
@@ -52,7 +63,7 @@ static void slots_are(struct moheap *heap, moheap_ref_t owner, moheap_ref_t a, m
 	err_is(moheap_read(heap, owner, 0, 4, got), 0);
 	for (i = 0; i < 4; i++) {
 		ok(got[i] == want[i]);
-		ok(moheap_get(heap, owner, quad_offset[i]) == want[i]);
+		mirror_is(heap, owner, quad_offset[i], want[i]);
 	}
 }
 
