@@ -30,7 +30,7 @@ static bool mh_switched_on(const char *name)
 }
 
 /*
- * mh_table_map() - address space for a table of which little will be used
+ * mh_table_map() - address space for tables of which little will be used
  *
  * A page at a time: the first entry of a table is not worth two megabytes.
  */
@@ -44,6 +44,44 @@ void *mh_table_map(size_t bytes)
 	/* Where the kernel has no huge pages there is nothing to advise. */
 	madvise(table, bytes, MADV_NOHUGEPAGE);
 	return table;
+}
+
+/* What is mapped for a heap besides its arena, and where in it the tables begin. */
+struct mh_layout {
+	size_t words;
+	size_t told;
+	size_t pages;
+	size_t bytes;
+};
+
+static struct mh_layout mh_layout_of(size_t size)
+{
+	const struct moheap *heap = NULL;
+	size_t granules = size >> MOHEAP_GRANULE_SHIFT;
+	struct mh_layout at;
+
+	at.words = mh_round_up(sizeof(*heap), MH_PAGE);
+	at.told = at.words + granules * sizeof(*heap->words);
+	at.pages = at.told + granules * sizeof(*heap->told);
+	at.bytes = at.pages + size / MH_PAGE * sizeof(*heap->pages);
+	return at;
+}
+
+/* One mapping for all, as each takes time in a process that starts. */
+static struct moheap *mh_heap_map(size_t size)
+{
+	struct mh_layout at = mh_layout_of(size);
+	char *begin = mh_table_map(at.bytes);
+	struct moheap *heap;
+
+	if (!begin)
+		return NULL;
+	heap = (struct moheap *)begin;
+	heap->size = size;
+	heap->words = (atomic_ullong *)(begin + at.words);
+	heap->told = (__u32 *)(begin + at.told);
+	heap->pages = (__u64 *)(begin + at.pages);
+	return heap;
 }
 
 static int mh_arena_map(struct moheap *heap, bool readonly)
@@ -61,11 +99,9 @@ static void mh_heap_free(struct moheap *heap)
 {
 	mh_types_free(heap);
 	mh_guard_free(heap);
-	mh_young_free(heap);
-	mh_holds_free(heap);
 	if (heap->base)
 		munmap(heap->base, heap->size);
-	free(heap);
+	munmap(heap, mh_layout_of(heap->size).bytes);
 }
 
 /*
@@ -74,26 +110,19 @@ static void mh_heap_free(struct moheap *heap)
  */
 static int mh_heap_new(int fd, size_t size, bool readonly, struct moheap **out)
 {
-	struct moheap *heap = calloc(1, sizeof(*heap));
+	struct moheap *heap = mh_heap_map(size);
 	int err;
 
 	if (!heap)
 		return -ENOMEM;
 	heap->fd = fd;
-	heap->size = size;
 	heap->fork = MOHEAP_FORK_CLONE;
 	heap->fork_fd = -1;
 	mh_kinds_init(&heap->kinds);
 	heap->queue.depth = mh_switched_on("MOHEAP_UNBATCHED") ? 1 : MH_QUEUE_OPS;
 	err = mh_arena_map(heap, readonly);
 	if (!err)
-		err = mh_holds_init(heap);
-	if (!err)
-		err = mh_young_init(heap);
-	if (!err)
 		err = mh_guard_init(heap);
-	if (!err)
-		err = mh_types_init(heap);
 	if (err) {
 		mh_heap_free(heap);
 		return err;

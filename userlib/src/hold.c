@@ -5,30 +5,11 @@
  * To the kernel a client holds an object or does not, and hears of the first reference and the
  * last only.
  */
-#include <sys/mman.h>
-
 #include "guard.h"
 #include "word.h"
 
 /* Objects that moheap_incref_many() asks for at a time. */
 #define MH_HOLD_SOME	128
-
-static size_t mh_holds_bytes(const struct moheap *heap)
-{
-	return (heap->size >> MOHEAP_GRANULE_SHIFT) * sizeof(*heap->words);
-}
-
-int mh_holds_init(struct moheap *heap)
-{
-	heap->words = mh_table_map(mh_holds_bytes(heap));
-	return heap->words ? 0 : -ENOMEM;
-}
-
-void mh_holds_free(struct moheap *heap)
-{
-	if (heap->words)
-		munmap((void *)(uintptr_t)heap->words, mh_holds_bytes(heap));
-}
 
 /*
  * mh_hold_count() - references this process has to an object

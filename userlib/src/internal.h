@@ -47,6 +47,9 @@ static inline size_t mh_max(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
+/* The kernel gives pages of this size of the arena to objects of one type. */
+#define MH_PAGE		4096U
+
 static inline size_t mh_round_up(size_t n, size_t step)
 {
 	return (n + step - 1) / step * step;
@@ -62,19 +65,19 @@ static inline size_t mh_round_up(size_t n, size_t step)
 
 /**
  * struct mh_queue - operations that need no answer, on their way to the kernel
- * @ops: in the order in which they were made
  * @n: entries in @ops
  * @depth: entries at which they go out; 1 where nothing is to be queued
  * @cancelled: how many of them are MH_OP_CANCELLED
  * @error: the first error that one of them met, until somebody asks
+ * @ops: in the order in which they were made
  * @hints: where a STORE may be, by a hash of its slot: to be verified
  */
 struct mh_queue {
-	struct moheap_op ops[MH_QUEUE_OPS];
 	unsigned int n;
 	unsigned int depth;
 	unsigned int cancelled;
 	int error;
+	struct moheap_op ops[MH_QUEUE_OPS];
 	__u16 hints[MH_QUEUE_HINTS];
 };
 
@@ -167,7 +170,6 @@ struct mh_type {
 	struct mh_stock stocks[];
 };
 
-int mh_types_init(struct moheap *heap);
 void mh_types_free(struct moheap *heap);
 struct mh_type *mh_type_get(struct moheap *heap, unsigned int id, int *err);
 struct mh_type *mh_type_of(struct moheap *heap, moheap_ref_t ref, int *err);
@@ -193,8 +195,6 @@ struct mh_young {
 	__u32 granules[MH_YOUNG];
 };
 
-int mh_young_init(struct moheap *heap);
-void mh_young_free(struct moheap *heap);
 void mh_young_born(struct moheap *heap, moheap_ref_t ref);
 moheap_ref_t mh_young_die(struct moheap *heap, moheap_ref_t ref, __u64 old);
 int mh_name(struct moheap *heap, moheap_ref_t ref);
@@ -218,8 +218,6 @@ void mh_stocks_forget(struct moheap *heap);
 
 /* ---- hold.c ---- */
 
-int mh_holds_init(struct moheap *heap);
-void mh_holds_free(struct moheap *heap);
 void mh_hold_born(struct moheap *heap, moheap_ref_t ref);
 void mh_hold_gained(struct moheap *heap, moheap_ref_t ref);
 __u32 mh_hold_count(struct moheap *heap, moheap_ref_t ref);
@@ -263,39 +261,42 @@ void mh_kinds_init(struct mh_kinds *kinds);
  * @size: bytes of the mapping
  * @fd: the client, or -1 where a fork left none
  * @lock: protects what follows, @kinds and @words excepted
- * @queue: see queue.c
  * @types: by id; NULL where nothing is known
  * @ntypes: entries there
  * @stocks: stocks that have objects
- * @pages: which type a page of the arena holds: see type.c
- * @reaches: see struct mh_reach
- * @kinds: see struct mh_kinds
  * @guard: of a guarded heap, see guard.c; else NULL
  * @fork: what fork() does
  * @fork_fd: between the steps of a fork: the client of the child
  * @next: in mh_heaps, under its lock
  * @words: what is known of the object in a block, by granule: see word.h
  * @told: how the kernel knows what is in a block, by granule: see young.c
+ * @pages: which type a page of the arena holds: see type.c
+ * @kinds: see struct mh_kinds
+ * @queue: see queue.c
+ * @reaches: see struct mh_reach
  * @young: see struct mh_young
+ *
+ * It begins the mapping of the tables. What every process needs comes first, in one page: the
+ * others are for those that need them.
  */
 struct moheap {
 	char *base;
 	size_t size;
 	int fd;
 	struct mh_lock lock;
-	struct mh_queue queue;
 	struct mh_type **types;
 	unsigned int ntypes;
 	struct mh_stock *stocks;
-	__u64 *pages;
-	struct mh_reach reaches[MH_REACHES];
-	struct mh_kinds kinds;
 	struct mh_guard *guard;
 	enum moheap_fork fork;
 	int fork_fd;
 	struct moheap *next;
 	atomic_ullong *words;
 	__u32 *told;
+	__u64 *pages;
+	struct mh_kinds kinds;
+	struct mh_queue queue;
+	struct mh_reach reaches[MH_REACHES];
 	struct mh_young young;
 };
 

@@ -14,27 +14,13 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "guard.h"
-
-#define MH_PAGE_SHIFT		12
 
 /* An entry of heap->pages: the generation in bits 63..32, ... */
 #define MH_PAGE_STOCK		16
 #define MH_PAGE_STOCK_MASK	0xffU
 #define MH_PAGE_TYPE_MASK	(MOHEAP_TYPES_MAX - 1)
-
-static size_t mh_pages_bytes(const struct moheap *heap)
-{
-	return (heap->size >> MH_PAGE_SHIFT) * sizeof(*heap->pages);
-}
-
-int mh_types_init(struct moheap *heap)
-{
-	heap->pages = mh_table_map(mh_pages_bytes(heap));
-	return heap->pages ? 0 : -ENOMEM;
-}
 
 /* ---- Descriptions ---- */
 
@@ -109,8 +95,6 @@ void mh_types_free(struct moheap *heap)
 	for (i = 0; i < heap->ntypes; i++)
 		mh_type_free(heap->types[i]);
 	free(heap->types);
-	if (heap->pages)
-		munmap(heap->pages, mh_pages_bytes(heap));
 }
 
 static int mh_types_make_room(struct moheap *heap, unsigned int id)
@@ -180,7 +164,7 @@ struct mh_type *mh_type_get(struct moheap *heap, unsigned int id, int *err)
 
 static inline __u64 *mh_page_of(struct moheap *heap, moheap_ref_t ref)
 {
-	return &heap->pages[mh_granule(ref) >> (MH_PAGE_SHIFT - MOHEAP_GRANULE_SHIFT)];
+	return &heap->pages[mh_granule(ref) / (MH_PAGE / MOHEAP_GRANULE)];
 }
 
 static inline __u64 mh_page(moheap_ref_t ref, __u32 id, unsigned int stock)

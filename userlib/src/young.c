@@ -43,30 +43,11 @@
  * Blocks that may be MH_LOCAL are in heap->young, a ring: each that is, and others that were.
  * When it is full the oldest is told of. All under heap->lock.
  */
-#include <sys/mman.h>
-
 #include "guard.h"
 #include "word.h"
 
 /* Past this generation a block is left to the kernel: it has few left. */
 #define MH_AGE_LAST	0x7fff0000U
-
-static size_t mh_told_bytes(const struct moheap *heap)
-{
-	return (heap->size >> MOHEAP_GRANULE_SHIFT) * sizeof(*heap->told);
-}
-
-int mh_young_init(struct moheap *heap)
-{
-	heap->told = mh_table_map(mh_told_bytes(heap));
-	return heap->told ? 0 : -ENOMEM;
-}
-
-void mh_young_free(struct moheap *heap)
-{
-	if (heap->told)
-		munmap(heap->told, mh_told_bytes(heap));
-}
 
 /*
  * mh_tell() - others may hear of @ref from here on; caller holds heap->lock
