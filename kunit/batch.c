@@ -146,6 +146,17 @@ static const struct ku_row ku_rows[] = {
 	ROW("renew: unmapped", -ESTALE, OP(RENEW), .ref = REF(O_UNMAPPED),
 	    .a = REF(O_LATER_UNMAPPED)),
 
+	ROW("drop: to itself", -EINVAL, OP(DROP), .ref = REF(O_LEAF), .a = REF(O_LEAF)),
+	ROW("drop: to another", -EINVAL, OP(DROP), .ref = REF(O_LARGE), .a = REF(O_LATER)),
+	ROW("drop: later, and b", -EINVAL, OP(DROP), .ref = REF(O_LEAF), .a = REF(O_LATER),
+	    .b = 1),
+	ROW("drop: later, not held", -ENOENT, OP(DROP), .ref = REF(O_FOREIGN),
+	    .a = REF(O_LATER_FOREIGN)),
+	ROW("drop: later, referred to", -EBUSY, OP(DROP), .ref = REF(O_NEXT),
+	    .a = REF(O_LATER_NEXT)),
+	ROW("drop: later, stale", -ESTALE, OP(DROP), .ref = REF(O_STALE),
+	    .a = REF(O_LATER_STALE)),
+
 	ROW("watch: flags", -EINVAL, OP(WATCH), .flags = 1, .ref = REF(O_NODE)),
 	ROW("watch: index", -EINVAL, OP(WATCH), .index = 1, .ref = REF(O_NODE)),
 	ROW("watch: b", -EINVAL, OP(WATCH), .ref = REF(O_NODE), .b = 1),
@@ -672,6 +683,30 @@ static void renew_is_drop_and_alloc(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ku_count(ku, c), 3);
 }
 
+static void drop_is_renew_and_drop(struct kunit *test)
+{
+	struct ku *ku = test->priv;
+	u64 a = ku_new(ku, KU_NODE), b = ku_later(ku_later(a)), next;
+	struct moheap_stat before = ku_stat(ku);
+
+	KU_OK(test, ku_drop_as(ku->client, a, b));
+	ku_reap_all(ku);
+	KUNIT_EXPECT_FALSE(test, ku_alive(ku, a));
+	KUNIT_EXPECT_FALSE(test, ku_alive(ku, b));
+	KUNIT_EXPECT_EQ(test, ku_drop(ku->client, b), -ESTALE);
+	KUNIT_EXPECT_EQ(test, ku_stat(ku).objects, before.objects - 1);
+	KUNIT_EXPECT_EQ(test, ku_stat(ku).freed_count, before.freed_count + 2);
+	/* What comes into the block next goes on from there. */
+	next = ku_new(ku, KU_NODE);
+	KUNIT_ASSERT_EQ(test, (u32)next, (u32)a);
+	KUNIT_EXPECT_EQ(test, next, ku_later(b));
+	/* Not so while something else refers to it: all stays as it was. */
+	KU_OK(test, ku_hold(ku_join(ku), next));
+	KUNIT_EXPECT_EQ(test, ku_drop_as(ku->client, next, ku_later(next)), -EBUSY);
+	KUNIT_EXPECT_EQ(test, ku_count(ku, next), 2);
+	KU_OK(test, ku_drop(ku->client, next));
+}
+
 /* ---- Copies: as memmove ---- */
 
 #define KU_COPY	7
@@ -954,6 +989,7 @@ static struct kunit_case ku_batch_cases[] = {
 	KUNIT_CASE(cmpxchg_compares),
 	KUNIT_CASE(fill_and_read),
 	KUNIT_CASE(renew_is_drop_and_alloc),
+	KUNIT_CASE(drop_is_renew_and_drop),
 	KUNIT_CASE(copy_every_range),
 	KUNIT_CASE(copy_long_ranges),
 	KUNIT_CASE(batch_refused),

@@ -303,6 +303,13 @@ int ku_drop(struct mh_client *client, u64 ref)
 	return ku_op(client, &op);
 }
 
+int ku_drop_as(struct mh_client *client, u64 ref, u64 to)
+{
+	struct moheap_op op = { .code = MOHEAP_OP_DROP, .ref = ref, .a = to };
+
+	return ku_op(client, &op);
+}
+
 int ku_store(struct mh_client *client, u64 ref, u32 index, u64 target)
 {
 	struct moheap_op op = {

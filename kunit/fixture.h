@@ -103,6 +103,7 @@ int ku_op(struct mh_client *client, struct moheap_op *op);
 int ku_alloc(struct mh_client *client, u32 type, u64 shape, u64 *refs, u64 n);
 int ku_hold(struct mh_client *client, u64 ref);
 int ku_drop(struct mh_client *client, u64 ref);
+int ku_drop_as(struct mh_client *client, u64 ref, u64 to);
 int ku_store(struct mh_client *client, u64 ref, u32 index, u64 target);
 int ku_load(struct mh_client *client, u64 ref, u32 index, u64 *target);
 int ku_load_hold(struct mh_client *client, u64 ref, u32 index, u64 *target);

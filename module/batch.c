@@ -335,45 +335,62 @@ static int mh_op_hold(struct mh_ctx *ctx, struct moheap_op *op)
 	return err ? err : mh_hold_pinned(ctx, &o);
 }
 
-static int mh_op_drop(struct mh_ctx *ctx, struct moheap_op *op)
-{
-	if (op->flags || op->index || op->a || op->b)
-		return -EINVAL;
-	return mh_client_drop(ctx->client, op->ref, &ctx->dead);
-}
-
-/*
- * Once more, where nobody has pins: an operation that followed an outdated slot may have had one
- * on whatever lives in that block now.
- */
-static int mh_renew_alone(struct mh_ctx *ctx, const struct moheap_op *op)
-{
-	u64 since;
-	int err;
-
-	mh_leave(ctx);
-	mh_gate_exclusive(ctx->heap, &since);
-	err = mh_client_renew(ctx->client, op->ref, op->a, &ctx->dead);
-	mh_gate_release(ctx->heap, since);
-	mh_enter(ctx);
-	return err;
-}
-
-static int mh_op_renew(struct mh_ctx *ctx, struct moheap_op *op)
+/* Is a what a client may call the object ref by from now on? */
+static int mh_check_later(const struct mh_ctx *ctx, const struct moheap_op *op)
 {
 	u32 gen = mh_gen(op->a);
-	int err;
 
-	if (op->flags || op->index || op->b)
-		return -EINVAL;
 	if (ctx->client->readonly)
 		return -EACCES;
 	if ((u32)op->a != (u32)op->ref || !(gen & 1) || !(gen & MH_GEN_REUSED) ||
 	    (gen & ~MH_GEN_REUSED) <= (mh_gen(op->ref) & ~MH_GEN_REUSED) ||
 	    (gen & ~MH_GEN_REUSED) > MH_GEN_LAST)
 		return -EINVAL;
-	err = mh_client_renew(ctx->client, op->ref, op->a, &ctx->dead);
-	return err == -EBUSY ? mh_renew_alone(ctx, op) : err;
+	return 0;
+}
+
+/*
+ * Once more, where nobody has pins: an operation that followed an outdated slot may have had one
+ * on whatever lives in that block now.
+ */
+static int mh_later_alone(struct mh_ctx *ctx, const struct moheap_op *op,
+			  int (*later)(struct mh_client *, u64, u64, struct mh_dead *))
+{
+	u64 since;
+	int err;
+
+	mh_leave(ctx);
+	mh_gate_exclusive(ctx->heap, &since);
+	err = later(ctx->client, op->ref, op->a, &ctx->dead);
+	mh_gate_release(ctx->heap, since);
+	mh_enter(ctx);
+	return err;
+}
+
+static int mh_later(struct mh_ctx *ctx, const struct moheap_op *op,
+		    int (*later)(struct mh_client *, u64, u64, struct mh_dead *))
+{
+	int err = mh_check_later(ctx, op);
+
+	if (!err)
+		err = later(ctx->client, op->ref, op->a, &ctx->dead);
+	return err == -EBUSY ? mh_later_alone(ctx, op, later) : err;
+}
+
+static int mh_op_renew(struct mh_ctx *ctx, struct moheap_op *op)
+{
+	if (op->flags || op->index || op->b)
+		return -EINVAL;
+	return mh_later(ctx, op, mh_client_renew);
+}
+
+static int mh_op_drop(struct mh_ctx *ctx, struct moheap_op *op)
+{
+	if (op->flags || op->index || op->b)
+		return -EINVAL;
+	if (op->a)
+		return mh_later(ctx, op, mh_client_drop_as);
+	return mh_client_drop(ctx->client, op->ref, &ctx->dead);
 }
 
 /* As a hold, by the heap. */

@@ -494,6 +494,16 @@ static bool mh_renew(const struct mh_obj *o, u64 from, u64 to)
 	return false;
 }
 
+static void mh_renewed(struct mh_client *client, const struct mh_obj *o, u64 from, u64 to)
+{
+	if (READ_ONCE(o->pool->sites))
+		mh_site_forget(client->heap, o);
+	this_cpu_inc(client->heap->counters->allocated);
+	this_cpu_inc(client->heap->counters->freed_count);
+	trace_moheap_free(client->heap, o, mh_gen(from) + 1);
+	trace_moheap_alloc(client->heap, o->pool, to);
+}
+
 /**
  * mh_client_renew() - a drop and a birth in one, for an object that only the client refers to
  * @client: the client; caller holds the gate
@@ -517,15 +527,36 @@ int mh_client_renew(struct mh_client *client, u64 from, u64 to, struct mh_dead *
 	if (err)
 		return err;
 	renewed = mh_renew(&o, from, to);
+	/* While the reference is the caller's: another thread may drop what is held again. */
+	if (renewed)
+		mh_renewed(client, &o, from, to);
 	mh_rehold(client, holds, &o, dead);
-	if (!renewed)
+	return renewed ? 0 : -EBUSY;
+}
+
+/**
+ * mh_client_drop_as() - mh_client_renew() and mh_client_drop() in one
+ * @client: the client; caller holds the gate
+ * @from: the object
+ * @to: a later ref of its block: what comes there next goes on from it
+ * @dead: where the object goes
+ *
+ * Return: as mh_client_renew().
+ */
+int mh_client_drop_as(struct mh_client *client, u64 from, u64 to, struct mh_dead *dead)
+{
+	struct mh_holds *holds;
+	struct mh_obj o;
+	int err = mh_unhold(client, from, &holds, &o);
+
+	if (err)
+		return err;
+	if (!mh_renew(&o, from, to)) {
+		mh_rehold(client, holds, &o, dead);
 		return -EBUSY;
-	if (READ_ONCE(o.pool->sites))
-		mh_site_forget(client->heap, &o);
-	this_cpu_inc(client->heap->counters->allocated);
-	this_cpu_inc(client->heap->counters->freed_count);
-	trace_moheap_free(client->heap, &o, mh_gen(from) + 1);
-	trace_moheap_alloc(client->heap, o.pool, to);
+	}
+	mh_renewed(client, &o, from, to);
+	mh_put(client->heap, &o, 1, dead);
 	return 0;
 }
 

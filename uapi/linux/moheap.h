@@ -84,8 +84,8 @@
  *                           came
  *                EFAULT     a pointer does not lead to memory of the caller
  * DROP, RENEW    ENOENT     the client does not hold the object
- * RENEW          EINVAL     a is no later ref of the same block, marked as reused
- *                EBUSY      something else refers to the object, it refers to something, it has
+ * RENEW, and     EINVAL     a is no later ref of the same block, marked as reused
+ * DROP with a    EBUSY      something else refers to the object, it refers to something, it has
  *                           more than MOHEAP_RENEW_SLOTS slots, it is watched, or it is to be
  *                           finalized
  * WATCH          EOVERFLOW  the object has MOHEAP_WATCHES_MAX watches
@@ -293,7 +293,8 @@ struct moheap_type {
  *	bits 63..32 (of variable slots); ref: in: pointer to an array of a refs that is filled,
  *	or 0 where a is 1: then out: the ref
  * @MOHEAP_OP_HOLD: hold ref. Holding twice is holding once
- * @MOHEAP_OP_DROP: hold ref no longer
+ * @MOHEAP_OP_DROP: hold ref no longer. a: 0; or a later ref of its block, as for RENEW: both in
+ *	one, for a block that the library has no more use for
  * @MOHEAP_OP_STORE: slot index of ref refers to a from now on (or to nothing: a is 0)
  * @MOHEAP_OP_LOAD: a: out: what slot index of ref refers to. MOHEAP_OP_F_HOLD: and hold it
  * @MOHEAP_OP_EXCHANGE: as STORE; a: out: what the slot referred to before.

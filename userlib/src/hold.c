@@ -188,14 +188,18 @@ static __attribute_noinline__
 bool mh_drop_to_kernel(struct moheap *heap, moheap_ref_t ref, const void *site, int *err)
 {
 	struct moheap_op op = { .code = MOHEAP_OP_DROP, .ref = ref };
-	__u64 one = mh_word(ref, 1);
+	__u32 flags = mh_word_get(heap, ref) & (MH_LOCAL | MH_UNTOLD);
+	__u64 one = mh_word(ref, flags | 1);
 
-	mh_tell(heap, ref);
 	if (!mh_word_change(heap, ref, &one, mh_word(ref, MH_DROPPED | heap->queue.n),
 			    memory_order_acq_rel))
 		return false;
 	if (heap->guard)
 		mh_guard_given_up(heap, ref, site);
+	if (flags & MH_UNTOLD) {
+		op.ref = mh_told(heap, ref);
+		op.a = ref;
+	}
 	*err = mh_queue_add(heap, &op);
 	return true;
 }

@@ -181,7 +181,7 @@ struct mh_stock *mh_stock_of_page(struct moheap *heap, moheap_ref_t ref);
 /* ---- young.c ---- */
 
 /* Blocks whose objects may be known to nobody else. */
-#define MH_YOUNG	16384
+#define MH_YOUNG	131072
 
 /**
  * struct mh_young - a ring
@@ -199,6 +199,7 @@ void mh_young_born(struct moheap *heap, moheap_ref_t ref);
 moheap_ref_t mh_young_die(struct moheap *heap, moheap_ref_t ref, __u64 old);
 int mh_name(struct moheap *heap, moheap_ref_t ref);
 int mh_name_weak(struct moheap *heap, moheap_ref_t ref);
+moheap_ref_t mh_told(struct moheap *heap, moheap_ref_t ref);
 void mh_tell(struct moheap *heap, moheap_ref_t ref);
 void mh_tell_all(struct moheap *heap);
 void mh_give_back(struct moheap *heap, moheap_ref_t ref);

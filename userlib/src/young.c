@@ -9,20 +9,20 @@
  * what it was, alive and held by this client. MH_UNTOLD says that it knows the object in this
  * block by an older generation: heap->told has that.
  *
- * The kernel is told (RENEW, queued before whatever comes next)
+ * The kernel is told (by RENEW, queued before whatever comes next)
  *
  * (1) when an operation names the object to it: mh_name(), called by all that do;
  * (2) when others may hear of it: mh_tell_all(), with moheap_flush() and before a fork or a
  *     clone. That goes for blocks in stock, too, whose last owners are dead;
- * (3) before the block goes back to the kernel: mh_give_back() for what is in stock, mh_tell() for
- *     what is not.
+ * (3) when the block goes back to the kernel, by the DROP itself: mh_give_back() for what is in
+ *     stock, mh_drop_to_kernel() for what is not.
  *
  * Why no ref ever names two objects. The kernel gives each object it makes in a block a later
  * generation than all before. So does this file, in a block that the client holds: each gets the
  * next one after its word's. Only these two name objects; it is enough that each begins after
  * what the other used. This file begins at the generation that the kernel gave the block, in
  * ALLOC. The kernel goes on when the block is freed, not before the client drops it, and by (3)
- * it was told of the last generation then. Where the client ends without a drop, what it used
+ * it is told of the last generation then. Where the client ends without a drop, what it used
  * and never told died with the process: by (2) nobody outside ever had those refs.
  *
  * Why no stale ref names anything. Say @ref names no object any more, since its block went back
@@ -50,6 +50,16 @@
 #define MH_AGE_LAST	0x7fff0000U
 
 /*
+ * mh_told() - by which ref the kernel knows the object in the block of @ref, which is MH_UNTOLD
+ *
+ * Caller holds heap->lock.
+ */
+moheap_ref_t mh_told(struct moheap *heap, moheap_ref_t ref)
+{
+	return mh_word_ref((__u64)heap->told[mh_granule(ref)] << 32, mh_granule(ref));
+}
+
+/*
  * mh_tell() - others may hear of @ref from here on; caller holds heap->lock
  *
  * The word is of @ref.
@@ -65,7 +75,7 @@ void mh_tell(struct moheap *heap, moheap_ref_t ref)
 				  memory_order_relaxed);
 	if (!(old & MH_UNTOLD))
 		return;
-	op.ref = mh_word_ref((__u64)heap->told[mh_granule(ref)] << 32, mh_granule(ref));
+	op.ref = mh_told(heap, ref);
 	mh_queue_add(heap, &op);
 }
 
@@ -106,9 +116,15 @@ int mh_name(struct moheap *heap, moheap_ref_t ref)
 void mh_give_back(struct moheap *heap, moheap_ref_t ref)
 {
 	struct moheap_op op = { .code = MOHEAP_OP_DROP, .ref = ref };
+	__u64 word = mh_word_get(heap, ref);
 
-	if (mh_word_is_of(mh_word_get(heap, ref), ref))
-		mh_tell(heap, ref);
+	if (mh_word_is_of(word, ref) && word & MH_LOCAL) {
+		mh_word_set(heap, ref, 0);
+		if (word & MH_UNTOLD) {
+			op.ref = mh_told(heap, ref);
+			op.a = ref;
+		}
+	}
 	mh_queue_add(heap, &op);
 }
 
@@ -137,11 +153,15 @@ void mh_tell_all(struct moheap *heap)
 void mh_young_born(struct moheap *heap, moheap_ref_t ref)
 {
 	struct mh_young *young = &heap->young;
-	__u64 word = mh_word_get(heap, ref);
+	__u64 word;
 
-	if (mh_word_is_of(word, ref) && word & MH_LOCAL) {
-		mh_word_set(heap, ref, (__u32)word + 1);
-		return;
+	/* Of one that never had an owner nothing is known: its page of the table may be missing. */
+	if (ref & MOHEAP_REF_REUSED) {
+		word = mh_word_get(heap, ref);
+		if (mh_word_is_of(word, ref) && word & MH_LOCAL) {
+			mh_word_set(heap, ref, (__u32)word + 1);
+			return;
+		}
 	}
 	if (young->end - young->first == MH_YOUNG)
 		mh_young_leave(heap);

@@ -1039,7 +1039,20 @@ static void renewals(void)
 	is(info.count, 1);
 	ok(info.flags & MOHEAP_OBJECT_HELD);
 	is(raw_objects(fd), 3);
-	err_is(raw_drop(fd, next), 0);
+
+	/* Both in one. */
+	op_refused(-EINVAL, .code = MOHEAP_OP_DROP, .ref = next, .a = next);
+	op_refused(-EINVAL, .code = MOHEAP_OP_DROP, .ref = next, .a = next + generation);
+	op_refused(-EINVAL, .code = MOHEAP_OP_DROP, .ref = next, .a = next + 2 * generation,
+		   .b = 1);
+	op_refused(-ESTALE, .code = MOHEAP_OP_DROP, .ref = own, .a = next);
+	op_refused(-EBUSY, .code = MOHEAP_OP_DROP, .ref = b,
+		   .a = (b + 2 * generation) | MOHEAP_REF_REUSED);
+	err_is(raw_op(fd, &(struct moheap_op){
+		.code = MOHEAP_OP_DROP, .ref = next, .a = next + 20 * generation }), 0);
+	err_is(object(next), -ESTALE);
+	err_is(object(next + 20 * generation), -ESTALE);
+	is(raw_objects(fd), 2);
 	err_is(raw_check(fd), 0);
 }
 

@@ -239,7 +239,7 @@ static void a_flush_buries(void)
 /* More than the library keeps track of are told of by and by. */
 static void the_old_are_told_of(void)
 {
-	enum { N = 20000 };
+	enum { N = 140000 };
 	static moheap_ref_t refs[N];
 	moheap_ref_t old;
 	unsigned int i;
