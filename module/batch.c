@@ -961,14 +961,38 @@ static int mh_run(struct mh_ctx *ctx, struct moheap_op *op)
 	}
 }
 
-/* Do the operations of a chunk up to the one that ends the batch. Return how many succeeded. */
-static u32 mh_run_chunk(struct mh_ctx *ctx, struct moheap_op *ops, u32 n, u32 flags, int *err)
+/* Has an operation nothing to tell but its error? */
+static bool mh_quiet(const struct moheap_op *op)
 {
+	switch (op->code) {
+	case MOHEAP_OP_HOLD:
+	case MOHEAP_OP_DROP:
+	case MOHEAP_OP_STORE:
+	case MOHEAP_OP_RENEW:
+	case MOHEAP_OP_IMMORTAL:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
+ * Do the operations of a chunk up to the one that ends the batch. Return how many succeeded, and
+ * in @told those that differ from what the caller has: most do not.
+ */
+static u32 mh_run_chunk(struct mh_ctx *ctx, struct moheap_op *ops, u32 n, u32 flags, u64 *told,
+			int *err)
+{
+	s16 error;
 	u32 i;
 
+	*told = 0;
 	mh_enter(ctx);
 	for (i = 0; i < n; i++) {
+		error = ops[i].error;
 		ops[i].error = mh_run(ctx, &ops[i]);
+		if (error != ops[i].error || !mh_quiet(&ops[i]))
+			*told |= BIT_ULL(i);
 		mh_reap(ctx->heap, &ctx->dead, MH_REAP_INLINE);
 		if (ops[i].error == -EINTR)
 			*err = -EINTR;
@@ -1013,21 +1037,33 @@ static u64 mh_inlined(const struct moheap_op *ops, u32 n)
 	return inlined;
 }
 
+/* Copy out the operations in @told, and what is between them. */
+static int mh_tell_chunk(struct mh_ctx *ctx, const struct moheap_op *ops, u64 at, u64 told)
+{
+	u32 first, end;
+
+	if (!told)
+		return 0;
+	first = __ffs64(told);
+	end = fls64(told);
+	return mh_copy_out(ctx, at + first * sizeof(*ops), ops + first,
+			   (end - first) * sizeof(*ops));
+}
+
 static int mh_batch_chunk(struct mh_ctx *ctx, struct moheap_op *ops, u64 at, u32 n, u32 flags,
 			  u32 *done)
 {
-	u64 inlined;
+	u64 inlined, told;
 	u32 ran;
 	int err = mh_copy_in(ctx, ops, at, n * sizeof(*ops));
 
 	if (err)
 		return err;
 	inlined = mh_inlined(ops, n);
-	ran = mh_run_chunk(ctx, ops, n, flags, &err);
-	/* The one that ended the batch has something to say as well. */
-	n = err ? ran + 1 : ran;
-	if (mh_copy_out(ctx, at, ops, n * sizeof(*ops))) {
-		mh_undo_chunk(ctx, ops, n, inlined);
+	ran = mh_run_chunk(ctx, ops, n, flags, &told, &err);
+	if (mh_tell_chunk(ctx, ops, at, told)) {
+		/* The one that ended the batch has something to say as well. */
+		mh_undo_chunk(ctx, ops, err ? ran + 1 : ran, inlined);
 		return -EFAULT;
 	}
 	*done += ran;
