@@ -748,5 +748,6 @@ const char *moheap_version(void);
 #endif
 
 #include <moheap-containers.h>
+#include <moheap-tracemalloc.h>
 
 #endif /* MOHEAP_H */

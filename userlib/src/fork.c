@@ -33,6 +33,7 @@ static void mh_fork_prepare(void)
 		mh_lock(&heap->lock);
 		heap->fork_fd = -1;
 		mh_tell_all(heap);
+		mh_tracing_fork(heap);
 		if (heap->fork == MOHEAP_FORK_CLONE)
 			heap->fork_fd = mh_clone_fd(heap);
 		else
@@ -70,12 +71,14 @@ static void mh_fork_child_heap(struct moheap *heap)
 	heap->queue.error = 0;
 	mh_stocks_forget(heap);
 	mh_guard_forget(heap, heap->fork == MOHEAP_FORK_SHARE);
-	if (heap->fork == MOHEAP_FORK_SHARE)
-		return;
 	if (heap->fork_fd >= 0) {
 		mh_fork_switch(heap);
+		mh_tracing_forked(heap);
 		return;
 	}
+	mh_tracing_end(heap);
+	if (heap->fork == MOHEAP_FORK_SHARE)
+		return;
 	if (heap->fd >= 0)
 		close(heap->fd);
 	heap->fd = -1;

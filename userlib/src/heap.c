@@ -97,6 +97,7 @@ static int mh_arena_map(struct moheap *heap, bool readonly)
 
 static void mh_heap_free(struct moheap *heap)
 {
+	mh_tracing_free(heap);
 	mh_types_free(heap);
 	mh_guard_free(heap);
 	if (heap->base)
@@ -123,6 +124,8 @@ static int mh_heap_new(int fd, size_t size, bool readonly, struct moheap **out)
 	err = mh_arena_map(heap, readonly);
 	if (!err)
 		err = mh_guard_init(heap);
+	if (!err)
+		err = mh_tracing_init(heap);
 	if (err) {
 		mh_heap_free(heap);
 		return err;

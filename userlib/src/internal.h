@@ -5,9 +5,12 @@
  * Dependencies point downwards only:
  *
  *	container.h	says what is on top of all this
+ *	trace.h		and what of traces, when they are looked at
  *	kinds.c		the types of containers
  *	graph.c		slots, and their mirrors
  *	new.c		new objects
+ *	tracemalloc.c	where they were made
+ *	traceback.c	... as call stacks
  *	hold.c		references of this process
  *	stock.c		stocks of objects
  *	young.c		objects that nobody else ever knew
@@ -31,6 +34,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "lock.h"
 #include "moheap.h"
@@ -53,6 +57,26 @@ static inline size_t mh_max(size_t a, size_t b)
 static inline size_t mh_round_up(size_t n, size_t step)
 {
 	return (n + step - 1) / step * step;
+}
+
+/*
+ * mh_grow() - make room in an array for @need entries of @size bytes; twice as much as was there
+ *
+ * Return: 0; or -ENOMEM, and the array is as it was.
+ */
+static inline int mh_grow(void **array, size_t *room, size_t need, size_t size)
+{
+	size_t more = mh_max(mh_max(*room * 2, need), 16);
+	void *grown;
+
+	if (need <= *room)
+		return 0;
+	grown = reallocarray(*array, more, size);
+	if (!grown)
+		return -ENOMEM;
+	*array = grown;
+	*room = more;
+	return 0;
 }
 
 /* ---- queue.c ---- */
@@ -254,6 +278,72 @@ struct mh_kinds {
 
 void mh_kinds_init(struct mh_kinds *kinds);
 
+/* ---- traceback.c ---- */
+
+/**
+ * struct mh_traceback - a call stack
+ * @first: its most recent frame
+ * @n: its frames
+ * @hash: of them
+ */
+struct mh_traceback {
+	size_t first;
+	__u32 n;
+	__u32 hash;
+};
+
+/**
+ * struct mh_tracebacks - call stacks, each once
+ * @frames: return addresses of all
+ * @nframes: how many
+ * @frames_room: room there
+ * @entries: the stacks; number 1 comes first
+ * @n: how many
+ * @room: room there
+ * @index: their numbers by hash, 0 where there is none
+ * @nindex: entries there: a power of two, or 0
+ */
+struct mh_tracebacks {
+	void **frames;
+	size_t nframes;
+	size_t frames_room;
+	struct mh_traceback *entries;
+	__u32 n;
+	size_t room;
+	__u32 *index;
+	size_t nindex;
+};
+
+void mh_traceback_init(void);
+unsigned int mh_traceback_walk(void **frames, unsigned int n);
+__u32 mh_traceback_intern(struct mh_tracebacks *table, void *const *frames, unsigned int n);
+size_t mh_tracebacks_bytes(const struct mh_tracebacks *table);
+void mh_tracebacks_free(struct mh_tracebacks *table);
+
+/* ---- tracemalloc.c ---- */
+
+/**
+ * struct mh_tracing - the tracing of a heap
+ * @tracebacks: whose numbers the kernel keeps with objects
+ * @self: at a fork: the client whose they are, or 0
+ * @parent: in a child of fork(): the client whose they were before, or 0
+ * @parent_n: how many those are
+ */
+struct mh_tracing {
+	struct mh_tracebacks tracebacks;
+	__u32 self;
+	__u32 parent;
+	__u32 parent_n;
+};
+
+int mh_tracing_init(struct moheap *heap);
+void mh_tracing_free(struct moheap *heap);
+void mh_tracing_fork(struct moheap *heap);
+void mh_tracing_forked(struct moheap *heap);
+void mh_tracing_end(struct moheap *heap);
+int mh_sites_ask(struct moheap *heap, struct moheap_sites *sites);
+void mh_trace(struct moheap *heap, const moheap_ref_t *refs, size_t n);
+
 /* ---- heap.c, fork.c ---- */
 
 /**
@@ -262,6 +352,7 @@ void mh_kinds_init(struct mh_kinds *kinds);
  * @size: bytes of the mapping
  * @fd: the client, or -1 where a fork left none
  * @lock: protects what follows, @kinds and @words excepted
+ * @nframe: frames that are traced of each new object; 0: tracing is off
  * @types: by id; NULL where nothing is known
  * @ntypes: entries there
  * @stocks: stocks that have objects
@@ -273,6 +364,7 @@ void mh_kinds_init(struct mh_kinds *kinds);
  * @told: how the kernel knows what is in a block, by granule: see young.c
  * @pages: which type a page of the arena holds: see type.c
  * @kinds: see struct mh_kinds
+ * @tracing: see struct mh_tracing
  * @queue: see queue.c
  * @reaches: see struct mh_reach
  * @young: see struct mh_young
@@ -285,6 +377,7 @@ struct moheap {
 	size_t size;
 	int fd;
 	struct mh_lock lock;
+	atomic_uint nframe;
 	struct mh_type **types;
 	unsigned int ntypes;
 	struct mh_stock *stocks;
@@ -296,6 +389,7 @@ struct moheap {
 	__u32 *told;
 	__u64 *pages;
 	struct mh_kinds kinds;
+	struct mh_tracing tracing;
 	struct mh_queue queue;
 	struct mh_reach reaches[MH_REACHES];
 	struct mh_young young;
@@ -307,6 +401,12 @@ int mh_heaps_lock(void);
 void mh_heaps_unlock(void);
 void mh_heaps_add(struct moheap *heap);
 void mh_heaps_remove(struct moheap *heap);
+
+/* Are new objects traced? */
+static inline unsigned int mh_nframe(const struct moheap *heap)
+{
+	return atomic_load_explicit(&heap->nframe, memory_order_relaxed);
+}
 
 static inline __u32 mh_granule(moheap_ref_t ref)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR LGPL-2.1-only
 /*
  * New objects: out of stock, or as many as asked for. A block that had an owner before is cleared
- * here.
+ * here. Where tracing is on, a new object is traced when it is complete: nobody else knows it
+ * yet.
  */
 #include <string.h>
 
@@ -64,6 +65,8 @@ int moheap_new_sized(struct moheap *heap, unsigned int id, size_t payload, size_
 	mh_unlock(&heap->lock);
 	if (clear)
 		memset(moheap_ptr(heap, *ref), 0, clear);
+	if (mh_nframe(heap) && !err)
+		mh_trace(heap, ref, 1);
 	return err;
 }
 
@@ -118,5 +121,7 @@ unlock:
 	for (i = 0; block && !heap->guard && i < n; i++)
 		if (refs[i] & MOHEAP_REF_REUSED)
 			memset(moheap_ptr(heap, refs[i]), 0, block);
+	if (mh_nframe(heap) && !err)
+		mh_trace(heap, refs, n);
 	return err;
 }
