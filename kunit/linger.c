@@ -412,6 +412,71 @@ static void at_the_limit(struct kunit *test)
 	ku_close(ku, full);
 }
 
+/* ---- Damage that mh_heap_check() must see ---- */
+
+static void ku_expect_seen(struct ku *ku)
+{
+	KUNIT_EXPECT_EQ(ku->test, moheap_check(ku->client), -EUCLEAN);
+}
+
+static void damage_is_seen(struct kunit *test)
+{
+	struct ku *ku = test->priv;
+	u64 *refs = ku_new_many(ku, KU_LEAF, 4);
+	struct mh_taken *taken;
+	struct mh_obj o;
+	u32 was;
+
+	ku_drop_all(ku, refs, 3);
+	ku_linger(ku, ku->client, 1, 0);
+	taken = ku->client->taken;
+
+	/* A block that lingers and is free, or lives, */
+	o = ku_find(ku, refs[2]);
+	set_bit(o.idx, mh_map(o.pool, MH_FREE));
+	atomic_inc(&o.pool->nfree);
+	ku_expect_seen(ku);
+	clear_bit(o.idx, mh_map(o.pool, MH_FREE));
+	atomic_dec(&o.pool->nfree);
+	o = ku_find(ku, refs[3]);
+	__set_bit(o.idx, o.pool->linger->bits);
+	ku_expect_seen(ku);
+	__clear_bit(o.idx, o.pool->linger->bits);
+
+	/* one that is nowhere, */
+	o = ku_find(ku, refs[2]);
+	__clear_bit(o.idx, o.pool->linger->bits);
+	ku_expect_seen(ku);
+	__set_bit(o.idx, o.pool->linger->bits);
+	taken->n--;
+	ku_expect_seen(ku);
+	taken->n++;
+
+	/* that was taken twice, by mistake, or from nowhere, */
+	taken->granules[1] = taken->granules[0];
+	taken->n++;
+	ku_expect_seen(ku);
+	taken->n--;
+	was = taken->granules[0];
+	taken->granules[0] = (u32)refs[2];
+	ku_expect_seen(ku);
+	taken->granules[0] = was + 1;
+	ku_expect_seen(ku);
+	taken->granules[0] = was;
+
+	/* and wrong figures. */
+	o.pool->linger->lingering++;
+	ku_expect_seen(ku);
+	o.pool->linger->lingering--;
+	atomic_inc(&o.pool->linger->n);
+	ku_expect_seen(ku);
+	atomic_dec(&o.pool->linger->n);
+	ku->heap->nlinger++;
+	ku_expect_seen(ku);
+	ku->heap->nlinger--;
+	KUNIT_EXPECT_EQ(test, moheap_check(ku->client), 0);
+}
+
 /* ---- Several threads ---- */
 
 /* Make objects and let go of them, without end. */
@@ -495,7 +560,8 @@ static struct kunit_case ku_linger_cases[] = {
 	KUNIT_CASE(a_client_dies),
 	KUNIT_CASE(released_for_memory),
 	KUNIT_CASE_SLOW(at_the_limit),
-	KUNIT_CASE(taken_by_many),
+	KUNIT_CASE(damage_is_seen),
+	KUNIT_CASE_SLOW(taken_by_many),
 	{}
 };
 

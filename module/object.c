@@ -8,7 +8,7 @@
  *	generation even, count n	condemned by the trace: nothing names it, n references of
  *					other condemned or dead objects are still to be cleared
  *	generation even, next granule	dead, on a list, its slots still to be cleared
- *	generation even, 0		free
+ *	generation even, 0		free, or lingering before it is (linger.c)
  *
  * A count is the number of slots that refer to the object, plus one for each client that holds
  * it, plus pins of operations under way. mh_pin() adds to it only where generation and life
