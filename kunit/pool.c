@@ -36,13 +36,26 @@ static u32 ku_take_all(struct ku *ku, struct mh_pool *pool, u32 want, u32 *block
 	}
 }
 
-static void ku_block_free(struct ku *ku, struct mh_pool *pool, u32 idx)
+/* Several blocks, of an array that is used as a ring, are freed in one go. */
+static void ku_blocks_free(struct ku *ku, struct mh_pool *pool, const u32 *ring, u32 first, u32 n,
+			   u32 size)
 {
-	u32 gen = mh_gen(atomic64_read(&mh_header(pool, idx)->word));
+	struct mh_freed freed = { };
+	u32 i, idx, gen;
 
 	down_read(&ku->heap->gate);
-	mh_block_free(pool, idx, gen);
+	for (i = 0; i < n; i++) {
+		idx = ring[(first + i) % size];
+		gen = mh_gen(atomic64_read(&mh_header(pool, idx)->word));
+		mh_block_free(pool, idx, gen, &freed);
+	}
+	mh_blocks_release(&freed);
 	up_read(&ku->heap->gate);
+}
+
+static void ku_block_free(struct ku *ku, struct mh_pool *pool, u32 idx)
+{
+	ku_blocks_free(ku, pool, &idx, 0, 1, 1);
 }
 
 static u32 *ku_blocks(struct ku *ku)
@@ -318,16 +331,18 @@ static u32 ku_taken_out(struct ku_race *race)
 static void ku_freer(void *data)
 {
 	struct ku_race *race = data;
-	u32 tail = 0;
+	u32 n, tail = 0;
 
 	while (!kthread_should_stop() || ku_put_in(race) != tail) {
-		if (ku_put_in(race) == tail) {
+		n = min(ku_put_in(race) - tail, 1 + tail % 5);
+		if (!n) {
 			cond_resched();
 			continue;
 		}
-		ku_block_free(race->ku, race->pool, race->ring[tail % KU_HANDOVER]);
-		/* The entry was read: it may be written again. */
-		smp_store_release(&race->tail, ++tail);
+		ku_blocks_free(race->ku, race->pool, race->ring, tail, n, KU_HANDOVER);
+		tail += n;
+		/* The entries were read: they may be written again. */
+		smp_store_release(&race->tail, tail);
 	}
 }
 
@@ -366,33 +381,54 @@ static void taken_while_freed(struct kunit *test)
 	ku_expect_settled(test, race->pool);
 }
 
-/* The pool is retired and adopted by one while another frees its blocks. */
+/* Wait until the pool can be adopted: at the latest when all that was handed over is freed. */
+static struct mh_pool *ku_adopt_again(struct ku_race *race)
+{
+	struct mh_pool *pool;
+	bool freed;
+
+	do {
+		cond_resched();
+		freed = ku_taken_out(race) == race->head;
+		pool = mh_pool_adopt(race->pool->bin);
+	} while (!pool && !freed);
+	return pool;
+}
+
+/*
+ * The pool is retired and adopted by one while another frees its blocks, all but one: a pool that
+ * is taken for full stays so.
+ */
 static void retired_while_freed(struct kunit *test)
 {
 	struct ku *ku = test->priv;
 	struct ku_race *race = kunit_kzalloc(test, sizeof(*race), GFP_KERNEL);
-	u32 i, j, n, *blocks = ku_blocks(ku);
+	u32 i, j, n, kept, *blocks = ku_blocks(ku);
 	u32 rounds = ku_steps() / 150;
+	struct mh_pool *pool = NULL;
 	struct ku_task *freer;
-	struct mh_pool *pool;
+	unsigned long mask;
 
 	KUNIT_ASSERT_NOT_NULL(test, race);
 	race->ku = ku;
 	race->pool = ku_pool(ku, KU_WIDE);
+	KUNIT_ASSERT_EQ(test, mh_pool_take(race->pool, 1, &n, &mask), 1);
+	kept = n * BITS_PER_LONG + __ffs(mask);
 	freer = ku_start(ku, -1, ku_freer, race);
 	for (i = 0; i < rounds; i++) {
 		n = ku_take_all(ku, race->pool, 64, blocks);
 		for (j = 0; j < n; j++)
 			ku_hand_over(race, blocks[j]);
 		mh_pool_retire(race->pool);
-		do {
-			cond_resched();
-			pool = mh_pool_adopt(race->pool->bin);
-		} while (!pool);
+		pool = ku_adopt_again(race);
 		KUNIT_EXPECT_PTR_EQ(test, pool, race->pool);
+		if (!pool)
+			break;
 	}
-	mh_pool_retire(race->pool);
+	if (pool)
+		mh_pool_retire(pool);
 	ku_stop(freer);
+	ku_block_free(ku, race->pool, kept);
 	ku_expect_settled(test, race->pool);
 	KUNIT_EXPECT_EQ(test, race->pool->state, MH_POOL_EMPTY);
 }

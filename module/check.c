@@ -134,7 +134,6 @@ static void mh_check_object(struct mh_check *check, const struct mh_obj *o, u32 
 	u32 found = o->pool->check[o->idx];
 	bool free = mh_test(o, MH_FREE);
 
-	mh_expect(check, !mh_test(o, MH_TRIAL), "trial bit left on %#x", mh_granule(o));
 	if (found == U32_MAX) {
 		mh_expect(check, !free && !mh_alive(word), "dead object %#x: free or alive",
 			  mh_granule(o));

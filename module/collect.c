@@ -22,9 +22,10 @@
  * references like any other when a garbage object goes. An escape puts back what was taken.
  * Before any garbage is freed, those who watch it are told, and what is to be finalized first is
  * spared, with all that it reaches (final.c).
- * The visited are in an array of the budget's length and have their MH_TRIAL bit set; nothing is
- * allocated. The pass is correct whatever the phase of a trace: it frees only what nothing else
- * refers to, and that a marked object is freed does not matter to the trace.
+ * The visited are in an array of the budget's length, and their counts have MH_TRIAL set: without
+ * pins no count is as high. They are candidates no longer, for nobody need visit them again.
+ * Nothing is allocated. The pass is correct whatever the phase of a trace: it frees only what
+ * nothing else refers to, and that a marked object is freed does not matter to the trace.
  *
  * Local passes must earn their keep: collect->credit pays for visits. It grows with every
  * object freed and every candidate looked at, and when it is used up (a tree with parent
@@ -136,41 +137,68 @@ struct mh_local {
 	u32 freed;
 	u32 staged;
 	u32 cost;	/* visits, or what slots come to */
+	u32 looked;	/* candidates that are none any more, and still in heap->ncand */
 	bool large;	/* the candidate in hand reaches what a pass found large */
+	bool watched;	/* something visited is */
 	struct mh_dead dead;
 };
 
-/* The gate is exclusive: nobody else touches the word. */
-static u32 mh_count_add(const struct mh_obj *o, int n)
+/*
+ * The gate is exclusive: nobody else touches a word. A count is what is left of it, and MH_TRIAL as
+ * long as the object is visited.
+ */
+static u64 mh_local_word(const struct mh_obj *o)
 {
-	u64 word = atomic64_read(&o->header->word) + n;
-
-	atomic64_set(&o->header->word, word);
-	return mh_count(word);
+	return atomic64_read(&o->header->word);
 }
 
-/* Note an object as visited. Return false if that exceeds the budget, or would. */
-static bool mh_local_visit(struct mh_local *l, const struct mh_obj *o)
+static bool mh_local_visited(const struct mh_obj *o)
 {
-	if (mh_test(o, MH_TRIAL))
-		return true;
+	return mh_local_word(o) & MH_TRIAL;
+}
+
+/* Objects are candidates no longer, or again. What is counted of that, mh_local_account() tells. */
+static bool mh_local_uncandidate(struct mh_local *l, const struct mh_obj *o)
+{
+	if (!mh_test(o, MH_CAND))
+		return false;
+	__clear_bit(o->idx, mh_map(o->pool, MH_CAND));
+	l->looked++;
+	return true;
+}
+
+static void mh_local_recandidate(struct mh_local *l, const struct mh_obj *o)
+{
+	__set_bit(o->idx, mh_map(o->pool, MH_CAND));
+	l->looked--;
+}
+
+/*
+ * Note an object as visited, with @taken off its count. Return false if that exceeds the budget,
+ * or would.
+ */
+static bool mh_local_visit(struct mh_local *l, const struct mh_obj *o, u32 taken)
+{
 	l->large = mh_test(o, MH_LARGE);
 	if (l->large || l->n == l->budget)
 		return false;
-	__set_bit(o->idx, mh_map(o->pool, MH_TRIAL));
-	l->c->outside[l->n] = false;
+	atomic64_set(&o->header->word, (mh_local_word(o) - taken) | MH_TRIAL);
+	l->c->notes[l->n] = mh_local_uncandidate(l, o) ? MH_NOTE_CAND : 0;
 	l->c->visited[l->n++] = *o;
 	return true;
 }
 
-/* What a slot refers to, unless that is in no garbage cycle anyway. */
+/* Is an object in no garbage cycle anyway? Of what is visited it is known. */
+static bool mh_local_passes_by(const struct mh_obj *o)
+{
+	return mh_is_leaf(o) || mh_is_held_still(o);
+}
+
+/* What a slot refers to, if it concerns the pass. */
 static bool mh_local_target(struct mh_local *l, u32 granule, struct mh_obj *target)
 {
-	if (!granule || WARN_ON_ONCE(mh_pool_find(l->heap, granule, target)))
-		return false;
-	if (mh_test(target, MH_TRIAL))
-		return true;
-	return !mh_is_leaf(target) && !mh_is_held_still(target);
+	return granule && !WARN_ON_ONCE(mh_pool_find(l->heap, granule, target)) &&
+	       (mh_local_visited(target) || !mh_local_passes_by(target));
 }
 
 /* Put back what was taken through the first @end slots of an object. */
@@ -182,18 +210,12 @@ static void mh_local_undo_object(struct mh_local *l, const struct mh_obj *o, u32
 
 	for (i = 0; i < min(end, nslots); i++)
 		if (mh_local_target(l, slots[i], &target))
-			mh_count_add(&target, 1);
-}
-
-/* Visited, and not freed: not worth another look until its count falls again. */
-static void mh_local_spare(struct mh_local *l, const struct mh_obj *o)
-{
-	if (__test_and_clear_bit(o->idx, mh_map(o->pool, MH_CAND)))
-		atomic_dec(&l->heap->ncand);
+			atomic64_set(&target.header->word, mh_local_word(&target) + 1);
 }
 
 /*
  * Forget the visited from @from on, of which slots were taken up to @last, and @end slots of that.
+ * If they @escaped, none is worth another look until its count falls again.
  */
 static void mh_local_undo(struct mh_local *l, u32 from, u32 last, u32 end, bool escaped)
 {
@@ -203,24 +225,43 @@ static void mh_local_undo(struct mh_local *l, u32 from, u32 last, u32 end, bool 
 	for (i = from; i <= last; i++)
 		mh_local_undo_object(l, &o[i], i < last ? U32_MAX : end);
 	for (i = from; i < l->n; i++) {
-		__clear_bit(o[i].idx, mh_map(o[i].pool, MH_TRIAL));
-		if (escaped)
-			mh_local_spare(l, &o[i]);
+		atomic64_set(&o[i].header->word, mh_local_word(&o[i]) & ~(u64)MH_TRIAL);
+		if (!escaped && l->c->notes[i] & MH_NOTE_CAND)
+			mh_local_recandidate(l, &o[i]);
 	}
 	l->n = from;
+}
+
+/* Take one off the count of what a slot refers to. Return false if it exceeds the budget to. */
+static bool mh_local_subtract_slot(struct mh_local *l, u32 v, u32 granule)
+{
+	struct mh_obj target;
+	u64 word;
+
+	if (WARN_ON_ONCE(mh_pool_find(l->heap, granule, &target)))
+		return true;
+	word = mh_local_word(&target);
+	if (word & MH_TRIAL) {
+		atomic64_set(&target.header->word, word - 1);
+		return true;
+	}
+	if (!mh_local_passes_by(&target))
+		return mh_local_visit(l, &target, 1);
+	l->c->notes[v] |= MH_NOTE_OUTSIDE;
+	return true;
 }
 
 /* Return the slots taken of visited object @v, all of them unless the budget ran out. */
 static u32 mh_local_subtract_object(struct mh_local *l, u32 v, bool *within)
 {
-	/* A copy: the array grows below. */
-	const struct mh_obj o = l->c->visited[v];
-	struct mh_obj target;
-	u32 nslots, i, edges;
-	u32 *slots = mh_slots(&o, &nslots);
+	const struct mh_obj *o = &l->c->visited[v];
+	u32 nslots, i, edges, watched = mh_watched(o);
+	u32 *slots = mh_slots(o, &nslots);
 
 	/* Should the object be garbage, telling those who watch it will be work as well. */
-	edges = nslots + mh_watched(&o);
+	if (watched)
+		l->watched = true;
+	edges = nslots + watched;
 	*within = edges <= l->edges;
 	if (!*within)
 		return 0;
@@ -228,14 +269,9 @@ static u32 mh_local_subtract_object(struct mh_local *l, u32 v, bool *within)
 	for (i = 0; i < nslots; i++) {
 		if (!slots[i])
 			continue;
-		if (!mh_local_target(l, slots[i], &target)) {
-			l->c->outside[v] = true;
-			continue;
-		}
-		*within = mh_local_visit(l, &target);
+		*within = mh_local_subtract_slot(l, v, slots[i]);
 		if (!*within)
 			break;
-		mh_count_add(&target, -1);
 	}
 	return i;
 }
@@ -253,7 +289,7 @@ enum mh_fit {
 static enum mh_fit mh_local_subtract(struct mh_local *l, const struct mh_obj *candidate)
 {
 	u32 from = l->n, edges = l->edges, last = from, end = 0, i;
-	bool within = mh_local_visit(l, candidate);
+	bool within = mh_local_visit(l, candidate, 0);
 	bool escaped;
 
 	for (i = from; within && i < l->n; i++) {
@@ -276,16 +312,18 @@ static void mh_local_restore(struct mh_local *l, const struct mh_obj *o)
 	struct mh_obj target;
 	u32 nslots, i, top = 0;
 	u32 *slots;
+	u64 word;
 
-	__clear_bit(o->idx, mh_map(o->pool, MH_TRIAL));
+	atomic64_set(&o->header->word, mh_local_word(o) & ~(u64)MH_TRIAL);
 	l->c->stack[top++] = *o;
 	while (top) {
 		slots = mh_slots(&l->c->stack[--top], &nslots);
 		for (i = 0; i < nslots; i++) {
 			if (!mh_local_target(l, slots[i], &target))
 				continue;
-			mh_count_add(&target, 1);
-			if (__test_and_clear_bit(target.idx, mh_map(target.pool, MH_TRIAL)))
+			word = mh_local_word(&target);
+			atomic64_set(&target.header->word, (word & ~(u64)MH_TRIAL) + 1);
+			if (word & MH_TRIAL)
 				l->c->stack[top++] = target;
 		}
 	}
@@ -305,34 +343,35 @@ static void mh_local_cut(struct mh_local *l, const struct mh_obj *o, bool outsid
 	}
 }
 
-/* What still has its MH_TRIAL bit is garbage: tell those who watch it. */
+/* What is visited still is garbage: tell those who watch it. */
 static void mh_local_tell(struct mh_local *l)
 {
 	struct mh_obj *o = l->c->visited;
 	u32 i;
 
-	for (i = 0; i < l->n; i++)
-		if (mh_watched(&o[i]) && mh_test(&o[i], MH_TRIAL))
+	for (i = 0; l->watched && i < l->n; i++)
+		if (mh_watched(&o[i]) && mh_local_visited(&o[i]))
 			mh_watches_fire(l->heap, &o[i]);
 }
 
 /* Then it is freed. */
 static void mh_local_free(struct mh_local *l)
 {
+	struct mh_freed freed = { };
 	struct mh_obj *o;
-	u32 gen, i;
+	u64 word;
+	u32 i;
 
 	for (i = 0; i < l->n; i++) {
 		o = &l->c->visited[i];
-		if (!__test_and_clear_bit(o->idx, mh_map(o->pool, MH_TRIAL))) {
-			mh_local_spare(l, o);
+		word = mh_local_word(o);
+		if (!(word & MH_TRIAL))
 			continue;
-		}
-		mh_local_cut(l, o, l->c->outside[i]);
-		gen = mh_gen_after(mh_gen(atomic64_read(&o->header->word)));
-		mh_object_release(l->heap, o, gen);
+		mh_local_cut(l, o, l->c->notes[i] & MH_NOTE_OUTSIDE);
+		mh_object_release(l->heap, o, mh_gen_after(mh_gen(word)), &freed);
 		l->freed++;
 	}
+	mh_blocks_release(&freed);
 }
 
 /*
@@ -346,15 +385,15 @@ static void mh_local_stage(struct mh_local *l, struct list_head *staged)
 	u32 i;
 
 	for (i = 0; i < l->n; i++)
-		if (o[i].pool->final && mh_test(&o[i], MH_TRIAL) &&
+		if (o[i].pool->final && mh_local_visited(&o[i]) &&
 		    mh_final_stage(l->heap, &o[i], staged)) {
-			mh_count_add(&o[i], 1);
+			atomic64_set(&o[i].header->word, mh_local_word(&o[i]) + 1);
 			l->staged++;
 		}
 	if (list_empty(staged))
 		return;
 	for (i = 0; i < l->n; i++)
-		if (o[i].pool->final && mh_test(&o[i], MH_TRIAL) && mh_final_staged(&o[i]))
+		if (o[i].pool->final && mh_local_visited(&o[i]) && mh_final_staged(&o[i]))
 			mh_local_restore(l, &o[i]);
 }
 
@@ -377,8 +416,9 @@ static void mh_local_decide(struct mh_local *l)
 	LIST_HEAD(staged);
 	u32 i;
 
+	/* Visited still, and more of its count left than that. */
 	for (i = 0; i < l->n; i++)
-		if (mh_test(&o[i], MH_TRIAL) && mh_count(atomic64_read(&o[i].header->word)))
+		if (mh_count(mh_local_word(&o[i])) > MH_TRIAL)
 			mh_local_restore(l, &o[i]);
 	mh_local_tell(l);
 	if (mh_finalizing(l->heap))
@@ -411,8 +451,7 @@ static bool mh_next_candidate(struct mh_local *l, struct mh_obj *o)
 		o->idx = mh_first_bit(o->pool, MH_CAND, c->cand_word);
 		if (o->idx < o->pool->nblocks) {
 			c->cand_word = o->idx / BITS_PER_LONG;
-			__clear_bit(o->idx, mh_map(o->pool, MH_CAND));
-			atomic_dec(&l->heap->ncand);
+			mh_local_uncandidate(l, o);
 			o->header = mh_header(o->pool, o->idx);
 			return true;
 		}
@@ -427,15 +466,12 @@ static bool mh_next_candidate(struct mh_local *l, struct mh_obj *o)
 	return false;
 }
 
-/*
- * Dead, condemned or free blocks may have kept their bit, a client may hold it again, or this
- * pass has visited it already.
- */
+/* Dead, condemned or free blocks may have kept their bit, or a client may hold it again. */
 static bool mh_candidate_worth(struct mh_heap *heap, const struct mh_obj *o)
 {
-	u64 word = atomic64_read(&o->header->word);
+	u64 word = mh_local_word(o);
 
-	if (mh_test(o, MH_TRIAL) || !mh_alive(word) || !mh_count(word) || mh_is_held_still(o))
+	if (word & MH_TRIAL || !mh_alive(word) || !mh_count(word) || mh_is_held_still(o))
 		return false;
 	return heap->phase < MH_FINALIZING || mh_test(o, MH_MARK);
 }
@@ -448,8 +484,7 @@ static bool mh_local_candidate(struct mh_local *l, const struct mh_obj *o)
 		case MH_FITS:
 			return true;
 		case MH_NO_ROOM:
-			__set_bit(o->idx, mh_map(o->pool, MH_CAND));
-			atomic_inc(&l->heap->ncand);
+			mh_local_recandidate(l, o);
 			return false;
 		case MH_ESCAPES:
 			__set_bit(o->idx, mh_map(o->pool, MH_LARGE));
@@ -469,6 +504,7 @@ static void mh_local_account(struct mh_local *l, u32 candidates, u64 escapes)
 	c->credit = min_t(s64, c->credit - l->cost, MH_CREDIT_MAX);
 	c->stat.local_passes++;
 	c->stat.local_visits += l->cost;
+	atomic_sub(l->looked, &l->heap->ncand);
 	this_cpu_add(l->heap->counters->freed_local, l->freed);
 	trace_moheap_local_pass(l->heap, l->cost, l->freed, c->stat.local_escapes - escapes);
 }

@@ -82,6 +82,12 @@ struct mh_header {
 #define MH_GEN_REUSED	0x80000000U	/* as MOHEAP_REF_REUSED */
 #define MH_GEN_LAST	0x7ffffffdU	/* births from here on retire the block */
 
+/*
+ * In a count, while a local pass keeps everybody else out: visited. Counts are as high with pins
+ * only, and nobody has one then.
+ */
+#define MH_TRIAL	0x80000000U
+
 static inline u32 mh_gen(u64 word)
 {
 	return word >> 32;
@@ -160,7 +166,6 @@ enum mh_map {
 	MH_MARK,	/* reached by the trace under way, or born during it */
 	MH_GREY,	/* marked, its slots not followed yet */
 	MH_CAND,	/* its count fell, but not to zero */
-	MH_TRIAL,	/* visited by the local pass under way */
 	MH_LARGE,	/* reached too much for a local pass when one looked */
 	MH_MAPS,
 };
@@ -253,6 +258,20 @@ struct mh_obj {
 	struct mh_pool *pool;
 	struct mh_header *header;
 	u32 idx;
+};
+
+/**
+ * struct mh_freed - blocks that are about to be free
+ * @pool: their pool; NULL if there are none
+ * @word: the word of its bitmaps that they are in
+ * @mask: which of that
+ *
+ * Whoever frees several does so with one, under one hold of the gate: neighbours go together.
+ */
+struct mh_freed {
+	struct mh_pool *pool;
+	u32 word;
+	unsigned long mask;
 };
 
 static inline struct mh_header *mh_header(struct mh_pool *pool, u32 idx)
@@ -577,12 +596,54 @@ void mh_pool_free(struct mh_pool *pool);
 u32 mh_pool_take(struct mh_pool *pool, u32 want, u32 *word, unsigned long *mask);
 int mh_pool_attach(struct mh_heap *heap, u32 pool_id, u32 nblocks, size_t bytes, size_t member);
 void mh_pool_detach(struct mh_pool *pool, void *array, size_t bytes);
-void mh_block_free(struct mh_pool *pool, u32 idx, u32 gen);
-void mh_block_release(struct mh_pool *pool, u32 idx);
+void mh_blocks_release(struct mh_freed *freed);
 bool mh_trim_step(struct mh_heap *heap);
 void mh_trim_all(struct mh_heap *heap);
 
 /* ---- The hottest paths of pool.c and object.c ---- */
+
+void mh_linger(struct mh_pool *pool, u32 idx);
+
+/**
+ * mh_block_release() - a block is to be free
+ * @pool: the pool; caller holds the gate
+ * @idx: the block; its slots are empty, nobody has it, and its word says so
+ * @freed: where it goes; the caller has mh_blocks_release() at the end
+ */
+static inline void mh_block_release(struct mh_pool *pool, u32 idx, struct mh_freed *freed)
+{
+	u32 word = idx / BITS_PER_LONG;
+
+	if (freed->pool != pool || freed->word != word) {
+		mh_blocks_release(freed);
+		freed->pool = pool;
+		freed->word = word;
+		freed->mask = 0;
+	}
+	freed->mask |= BIT_MASK(idx);
+}
+
+/**
+ * mh_block_free() - give a block back to its pool
+ * @pool: the pool
+ * @idx: the block; its slots are empty and nobody has it
+ * @gen: its generation, even
+ * @freed: as for mh_block_release()
+ *
+ * The caller holds the gate. A block whose generations ran out stays out of use; that of a guarded
+ * heap lingers first.
+ */
+static inline void mh_block_free(struct mh_pool *pool, u32 idx, u32 gen,
+				 struct mh_freed *freed)
+{
+	atomic64_set(&mh_header(pool, idx)->word, mh_word(gen, 0));
+	if ((gen & ~MH_GEN_REUSED) > MH_GEN_LAST)
+		atomic_inc(&pool->nretired);
+	else if (unlikely(pool->linger))
+		mh_linger(pool, idx);
+	else
+		mh_block_release(pool, idx, freed);
+}
 
 /**
  * mh_pool_find() - the block at a granule
@@ -718,7 +779,8 @@ bool mh_slots_clear(struct mh_heap *heap, const struct mh_obj *o, struct mh_dead
 		    int *budget);
 void mh_reap(struct mh_heap *heap, struct mh_dead *dead, int budget);
 bool mh_reap_step(struct mh_heap *heap, int budget);
-void mh_object_release(struct mh_heap *heap, const struct mh_obj *o, u32 gen);
+void mh_object_release(struct mh_heap *heap, const struct mh_obj *o, u32 gen,
+		       struct mh_freed *freed);
 void mh_object_stat(const struct mh_obj *o, struct moheap_object *stat);
 
 /* ---- client.c ---- */
@@ -1040,6 +1102,10 @@ int mh_sites(struct mh_client *client, struct moheap_sites *sites, bool user);
 
 /* ---- collect.c, trace.c, check.c ---- */
 
+/* Of an object visited by a local pass */
+#define MH_NOTE_OUTSIDE	1	/* it refers to objects that the pass leaves alone */
+#define MH_NOTE_CAND	2	/* it was a candidate */
+
 /**
  * struct mh_collect - the collector's state; everything it needs, allocated with the heap
  * @cand_pool: the pool whose candidates are being looked at
@@ -1068,7 +1134,7 @@ int mh_sites(struct mh_client *client, struct moheap_sites *sites, bool user);
  * @stat: figures; only those of the collector are kept up to date
  * @cand_word: word of the candidates of @cand_pool to go on from
  * @visited: objects visited by the local pass under way
- * @outside: which of them refer to objects that the pass leaves alone
+ * @notes: of each of them, MH_NOTE_*
  * @stack: objects found reachable by it, whose slots are to be restored
  */
 struct mh_collect {
@@ -1098,7 +1164,7 @@ struct mh_collect {
 	u64 started;
 	struct moheap_stat stat;
 	struct mh_obj visited[MOHEAP_BUDGET_MAX];
-	bool outside[MOHEAP_BUDGET_MAX];
+	u8 notes[MOHEAP_BUDGET_MAX];
 	struct mh_obj stack[MOHEAP_BUDGET_MAX];
 };
 
@@ -1156,7 +1222,6 @@ struct mh_taken {
 
 int mh_linger_prepare(struct mh_pool *pool);
 void mh_linger_free(struct mh_pool *pool);
-void mh_linger(struct mh_pool *pool, u32 idx);
 void mh_linger_release(struct mh_heap *heap);
 int mh_linger_exchange(struct mh_client *client, struct moheap_linger *linger, bool user);
 void mh_linger_close(struct mh_client *client, bool last);

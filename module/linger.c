@@ -146,6 +146,7 @@ static u32 mh_linger_take(struct mh_heap *heap, u32 want, u32 *granules)
 /* The caller took these blocks, and nobody else has them: they are free. Caller holds the gate. */
 static void mh_linger_end(struct mh_heap *heap, const u32 *granules, u32 n)
 {
+	struct mh_freed freed = { };
 	struct mh_obj o;
 	u32 i;
 
@@ -153,8 +154,9 @@ static void mh_linger_end(struct mh_heap *heap, const u32 *granules, u32 n)
 		if (WARN_ON_ONCE(mh_pool_find(heap, granules[i], &o)))
 			continue;
 		atomic_dec(&o.pool->linger->n);
-		mh_block_release(o.pool, o.idx);
+		mh_block_release(o.pool, o.idx, &freed);
 	}
+	mh_blocks_release(&freed);
 }
 
 /**

@@ -430,20 +430,23 @@ static void mh_free_apart(struct mh_heap *heap, const struct mh_obj *o)
  * @heap: the heap; caller holds its gate
  * @o: the object; the caller owns it, nothing refers to it, its slots are cleared
  * @gen: its generation, even
+ * @freed: where the block goes; the caller has mh_blocks_release() at the end
  */
-void mh_object_release(struct mh_heap *heap, const struct mh_obj *o, u32 gen)
+void mh_object_release(struct mh_heap *heap, const struct mh_obj *o, u32 gen,
+		       struct mh_freed *freed)
 {
 	struct mh_pool *pool = o->pool;
 
 	if (mh_test(o, MH_CAND) && test_and_clear_bit(o->idx, mh_map(pool, MH_CAND)))
 		atomic_dec(&heap->ncand);
-	if (mh_test(o, MH_GREY))
+	/* What is grey was shaded, and is followed before marking ends. */
+	if (mh_marking(heap) && mh_test(o, MH_GREY))
 		clear_bit(o->idx, mh_map(pool, MH_GREY));
 	if (unlikely(READ_ONCE(pool->sites)))
 		mh_site_forget(heap, o);
 	mh_free_apart(heap, o);
 	trace_moheap_free(heap, o, gen);
-	mh_block_free(pool, o->idx, gen);
+	mh_block_free(pool, o->idx, gen, freed);
 }
 
 static void mh_dead_splice(struct mh_heap *heap, struct mh_dead *dead)
@@ -476,6 +479,7 @@ static void mh_dead_splice(struct mh_heap *heap, struct mh_dead *dead)
  */
 void mh_reap(struct mh_heap *heap, struct mh_dead *dead, int budget)
 {
+	struct mh_freed freed = { };
 	struct mh_obj o;
 	u64 word;
 
@@ -486,10 +490,11 @@ void mh_reap(struct mh_heap *heap, struct mh_dead *dead, int budget)
 		dead->first = mh_count(word);
 		dead->n--;
 		if (mh_slots_clear(heap, &o, dead, &budget))
-			mh_object_release(heap, &o, mh_gen(word));
+			mh_object_release(heap, &o, mh_gen(word), &freed);
 		else
 			mh_dead_push(dead, &o, mh_gen(word));
 	}
+	mh_blocks_release(&freed);
 	mh_dead_splice(heap, dead);
 }
 

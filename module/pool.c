@@ -2,12 +2,12 @@
 /*
  * Pools: spans of equal blocks, with the headers of their objects.
  *
- * A pool is one allocation from a size-classed slab cache: struct mh_pool, six bitmaps, and
+ * A pool is one allocation from a size-classed slab cache: struct mh_pool, five bitmaps, and
  * the headers with their inline slots. Its payload blocks are whole pages of the arena. Nothing
  * is allocated for a single object.
  *
  * A free block has its bit in MH_FREE set, an even generation, a count of zero and empty slots.
- * Freeing a block sets the bit, whoever does it (mh_block_release()); only the client for which
+ * Freeing a block sets the bit, whoever does it (mh_blocks_release()); only the client for which
  * the pool is active clears bits, a word at a time, under client->lock (mh_pool_take()). So
  * neither needs a lock that other clients take.
  *
@@ -18,7 +18,7 @@
  *	PARTIAL, EMPTY --mh_pool_adopt()--> ACTIVE
  *	EMPTY --mh_trim_step()--> gone
  *
- * The transitions for freed blocks are made by whoever moves pool->nfree to 1 or to nblocks;
+ * The transitions for freed blocks are made by whoever moves pool->nfree above 0 or to nblocks;
  * mh_pool_retire() reads nfree under the lock, so none is lost: a free that was counted before
  * is seen there, one that is counted later finds the new state.
  *
@@ -394,40 +394,27 @@ static void mh_pool_freed(struct mh_pool *pool)
 }
 
 /**
- * mh_block_release() - a block is free from now on
- * @pool: the pool; caller holds the gate
- * @idx: the block; its slots are empty, nobody has it, and its word says so
- */
-void mh_block_release(struct mh_pool *pool, u32 idx)
-{
-	int nfree;
-
-	/* The empty slots and the word come before the bit, for mh_pool_take(). */
-	smp_mb__before_atomic();
-	set_bit(idx, mh_map(pool, MH_FREE));
-	nfree = atomic_inc_return(&pool->nfree);
-	if (nfree == 1 || nfree == pool->nblocks)
-		mh_pool_freed(pool);
-}
-
-/**
- * mh_block_free() - give a block back to its pool
- * @pool: the pool
- * @idx: the block; its slots are empty and nobody has it
- * @gen: its generation, even
+ * mh_blocks_release() - blocks are free from now on
+ * @freed: the blocks, or none; none afterwards
  *
- * The caller holds the gate. A block whose generations ran out stays out of use; that of a guarded
- * heap lingers first.
+ * The caller holds the gate, and has since they got there (mh_block_release()).
  */
-void mh_block_free(struct mh_pool *pool, u32 idx, u32 gen)
+void mh_blocks_release(struct mh_freed *freed)
 {
-	atomic64_set(&mh_header(pool, idx)->word, mh_word(gen, 0));
-	if ((gen & ~MH_GEN_REUSED) > MH_GEN_LAST)
-		atomic_inc(&pool->nretired);
-	else if (unlikely(pool->linger))
-		mh_linger(pool, idx);
-	else
-		mh_block_release(pool, idx);
+	struct mh_pool *pool = freed->pool;
+	int n, nfree;
+
+	if (!pool)
+		return;
+	/* The empty slots and the words come before the bits, for mh_pool_take(). */
+	smp_mb__before_atomic();
+	atomic_long_or(freed->mask, (atomic_long_t *)&mh_map(pool, MH_FREE)[freed->word]);
+	n = hweight_long(freed->mask);
+	nfree = atomic_add_return(n, &pool->nfree);
+	/* Some may have been taken before they were counted: then it was below 0. */
+	if ((nfree > 0 && nfree <= n) || nfree == pool->nblocks)
+		mh_pool_freed(pool);
+	freed->pool = NULL;
 }
 
 /**

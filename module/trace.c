@@ -439,8 +439,9 @@ static void mh_finalizing_object(struct mh_heap *heap, const struct mh_obj *o,
 	if (!mh_test(o, MH_MARK)) {
 		if (c->final_step == MH_FINAL_TELL) {
 			mh_watches_fire(heap, o);
-		} else if (mh_final_stage(heap, o, &c->staged)) {
-			/* The pin is the keeper's. */
+		} else if (mh_count(atomic64_read(&o->header->word)) <= MOHEAP_COUNT_MAX &&
+			   mh_final_stage(heap, o, &c->staged)) {
+			/* The pin is the keeper's, and so a reference, which may be too many. */
 			mh_final_keep(heap, o);
 			c->nstaged++;
 			return;
