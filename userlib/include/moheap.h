@@ -748,6 +748,7 @@ const char *moheap_version(void);
 #endif
 
 #include <moheap-containers.h>
+#include <moheap-gc.h>
 #include <moheap-tracemalloc.h>
 
 #endif /* MOHEAP_H */

@@ -7,6 +7,7 @@
  *	container.h	says what is on top of all this
  *	trace.h		and what of traces, when they are looked at
  *	kinds.c		the types of containers
+ *	gc.c, iterate.c	what Python's gc and sys tell; objects found
  *	graph.c		slots, and their mirrors
  *	new.c		new objects
  *	tracemalloc.c	where they were made

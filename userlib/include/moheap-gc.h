@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-only */
+/*
+ * What Python's gc and sys tell of objects, and the switches of the collector.
+ *
+ * Everything here is for any number of threads at once, and is a system call or several: for
+ * tools, tests and programs that look at themselves, not for loops that work. Errors and words
+ * are those of moheap.h, which includes this.
+ */
+#ifndef MOHEAP_GC_H
+#define MOHEAP_GC_H
+
+#include <stdio.h>
+#include <moheap.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Objects ---- */
+
+/**
+ * struct moheap_search - a search for objects, and how far it has come
+ * @size: sizeof(struct moheap_search)
+ * @flags: MOHEAP_OBJECTS_TYPE: only those of @type; MOHEAP_OBJECTS_CANDIDATES: only those that the
+ *	collector will look at, as gc.get_objects(0); MOHEAP_OBJECTS_REFERRERS: only those with a
+ *	slot that refers to @target, as gc.get_referrers(). All that are given must hold; 0: all
+ *	objects
+ * @cursor: 0 to begin; else the library's
+ * @target: an object
+ * @type: a type
+ * @reserved: 0
+ */
+struct moheap_search {
+	__u32 size;
+	__u32 flags;
+	__u64 cursor;
+	moheap_ref_t target;
+	__u32 type;
+	__u32 reserved;
+};
+
+/**
+ * moheap_objects() - find objects: gc.get_objects(), gc.get_referrers()
+ * @heap: the heap
+ * @search: what to find; call with the same until nothing is found any more
+ * @n: room in @refs
+ * @refs: out: objects, borrowed
+ *
+ * What lives from the first call to the last is found exactly once, whatever else comes and goes
+ * meanwhile; nothing is kept between two calls. Objects that this process has in stock are left
+ * out. Those that other processes have in stock are not: nobody but they can tell.
+ *
+ * Room for a thousand or more is best: a call looks through the stocks.
+ *
+ * Return: how many were found, 0 at the end; -EINVAL: @n is 0, an unknown flag, or the search was
+ * at its end; -ESTALE: the target is gone; -ENOMEM.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+long moheap_objects(struct moheap *heap, struct moheap_search *search, size_t n,
+		    moheap_ref_t *refs);
+
+/**
+ * moheap_referents() - what an object refers to: gc.get_referents()
+ * @heap: the heap
+ * @ref: the object
+ * @n: room in @refs
+ * @refs: out: the first @n of the objects that its slots refer to, borrowed, in the order of the
+ *	slots; one that is there twice is told twice
+ *
+ * Return: how many there are, which may be more than @n; -ESTALE, -EINVAL.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+long moheap_referents(struct moheap *heap, moheap_ref_t ref, size_t n, moheap_ref_t *refs);
+
+/**
+ * moheap_is_tracked() - can an object be part of a cycle? gc.is_tracked()
+ * @heap: the heap
+ * @ref: the object
+ *
+ * Return: 1 if it has slots, 0 if not; -ESTALE, -EINVAL.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_is_tracked(struct moheap *heap, moheap_ref_t ref);
+
+/**
+ * moheap_is_finalized() - was an object handed to its finalizer? gc.is_finalized()
+ * @heap: the heap
+ * @ref: the object
+ *
+ * Return: 1 if it was due, and will not be again, 0 if not; -ESTALE, -EINVAL.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_is_finalized(struct moheap *heap, moheap_ref_t ref);
+
+/**
+ * moheap_immortal() - let an object live as long as its heap
+ * @heap: the heap
+ * @ref: the object, which the heap itself holds from now on
+ *
+ * For what is made once and used by everybody. It stays, with all that it refers to, whoever
+ * goes, until the last client has gone; then it is neither finalized nor told of. There is no way
+ * back, and doing it twice is doing it once. The caller keeps its references.
+ *
+ * Return: 0; -ESTALE, -EINVAL; -EACCES: the client is read-only.
+ */
+MOHEAP_API
+int moheap_immortal(struct moheap *heap, moheap_ref_t ref);
+
+/* ---- Switches ---- */
+
+/**
+ * moheap_enable() - let the collector work by itself: gc.enable()
+ * @heap: the heap
+ *
+ * For all clients of the heap, as everything below. It does from the beginning.
+ *
+ * Return: 0; -EACCES: the client is read-only.
+ */
+MOHEAP_API
+int moheap_enable(struct moheap *heap);
+
+/**
+ * moheap_disable() - have the collector wait until it is asked: gc.disable()
+ * @heap: the heap
+ *
+ * At the heap's limit it acts all the same: garbage is no reason to fail. Reference counts go on.
+ *
+ * Return: 0; -EACCES: the client is read-only.
+ */
+MOHEAP_API
+int moheap_disable(struct moheap *heap);
+
+/**
+ * moheap_is_enabled() - does the collector work by itself? gc.isenabled()
+ * @heap: the heap
+ *
+ * Return: 1 or 0; or a negative errno.
+ */
+MOHEAP_API
+int moheap_is_enabled(struct moheap *heap);
+
+/**
+ * moheap_set_threshold() - when the collector begins: gc.set_threshold()
+ * @heap: the heap
+ * @candidates: how many candidates have a local pass begin at once, 1 or more; fewer wait for a
+ *	moment (idle_ms of moheap_tune())
+ * @growth: percent of the live objects that may be made before what local passes could not
+ *	decide starts a trace of the whole heap, 1 to 1000. Python has 25, and no way to set it
+ *
+ * Return: 0; -ERANGE: a value is out of bounds, and nothing was set; -EACCES.
+ */
+MOHEAP_API
+int moheap_set_threshold(struct moheap *heap, unsigned int candidates, unsigned int growth);
+
+/**
+ * moheap_get_threshold() - what moheap_set_threshold() sets: gc.get_threshold()
+ * @heap: the heap
+ * @candidates: out
+ * @growth: out
+ *
+ * Return: 0 or a negative errno.
+ */
+MOHEAP_API
+int moheap_get_threshold(struct moheap *heap, unsigned int *candidates, unsigned int *growth);
+
+/* ---- Figures ---- */
+
+/**
+ * moheap_get_count() - what waits for the collector: gc.get_count()
+ * @heap: the heap
+ * @count: out, by generation: candidates that a local pass (0), or local passes to exhaustion (1),
+ *	would look at; candidates that escaped local passes, and wait for a trace (2)
+ *
+ * Return: 0 or a negative errno.
+ */
+MOHEAP_API
+int moheap_get_count(struct moheap *heap, unsigned long long count[MOHEAP_GENERATIONS]);
+
+/**
+ * moheap_get_stats() - what collections have found so far: gc.get_stats()
+ * @heap: the heap
+ * @stats: out, by generation. What the collector does by itself is of generation 0 and 2
+ *
+ * Return: 0 or a negative errno.
+ */
+MOHEAP_API
+int moheap_get_stats(struct moheap *heap, struct moheap_generation stats[MOHEAP_GENERATIONS]);
+
+/**
+ * moheap_getallocatedblocks() - objects alive: sys.getallocatedblocks()
+ * @heap: the heap
+ *
+ * Gives this process's stock back first (moheap_trim()). What other processes have in stock counts.
+ *
+ * Return: how many; or a negative errno.
+ */
+MOHEAP_API
+long long moheap_getallocatedblocks(struct moheap *heap);
+
+/**
+ * moheap_debugmallocstats() - a table of what each type uses: sys._debugmallocstats()
+ * @heap: the heap
+ * @file: where it is printed
+ *
+ * For each type that has pools: objects, pools and how many of those are empty, how full the others
+ * are, and memory of the kernel and of payload. For people: its form may change.
+ *
+ * Return: 0; -EIO where it could not be written; or another negative errno.
+ */
+MOHEAP_API
+int moheap_debugmallocstats(struct moheap *heap, FILE *file);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* MOHEAP_GC_H */
