@@ -48,7 +48,8 @@
  * synchronisation; the queue is the heap's, not the thread's, so what happened before in one
  * thread is in the queue before what happens after in another. For containers the library keeps
  * no lock (moheap-containers.h). No function may be called in a signal handler. Signals
- * interrupt nothing but moheap_collect(). See moheap_set_fork() for fork().
+ * interrupt nothing but moheap_collect() and moheap_dispatch_wait(). See moheap_set_fork() for
+ * fork().
  *
  * Structures that begin with size may grow: set it to sizeof the structure before the call.
  */
@@ -174,7 +175,8 @@ int moheap_clone(struct moheap *heap, struct moheap **clone);
  * Gives up every reference of this client and unmaps the payload: pointers into it end here.
  * The heap itself goes with its last client.
  *
- * Return: 0, or the first error of operations still in the queue; @heap is gone in any case.
+ * Return: 0, or the first error of operations still in the queue, and @heap is gone in any case;
+ * -EDEADLK: called from a callback (moheap-events.h), and @heap is as it was.
  */
 MOHEAP_API
 int moheap_close(struct moheap *heap);
@@ -748,6 +750,7 @@ const char *moheap_version(void);
 #endif
 
 #include <moheap-containers.h>
+#include <moheap-events.h>
 #include <moheap-gc.h>
 #include <moheap-tracemalloc.h>
 

@@ -17,6 +17,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "event.h"
 #include "guard.h"
 
 static struct {
@@ -71,6 +72,7 @@ static void mh_fork_child_heap(struct moheap *heap)
 	heap->queue.error = 0;
 	mh_stocks_forget(heap);
 	mh_guard_forget(heap, heap->fork == MOHEAP_FORK_SHARE);
+	mh_events_forked(heap);
 	if (heap->fork_fd >= 0) {
 		mh_fork_switch(heap);
 		mh_tracing_forked(heap);

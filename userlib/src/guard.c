@@ -604,7 +604,7 @@ static moheap_ref_t mh_stale_of(struct moheap *heap, const struct moheap_op *op)
 /*
  * mh_guard_judge() - operations came back: report what they named that is gone
  *
- * Not by HOLD, which asks just that. Caller holds heap->lock.
+ * Not by HOLD and WATCH, which ask just that. Caller holds heap->lock.
  */
 void mh_guard_judge(struct moheap *heap, const struct moheap_op *ops, unsigned int n)
 {
@@ -612,7 +612,8 @@ void mh_guard_judge(struct moheap *heap, const struct moheap_op *ops, unsigned i
 	moheap_ref_t stale;
 
 	for (op = ops; op < ops + n; op++) {
-		if (op->error != -ESTALE || op->code == MOHEAP_OP_HOLD)
+		if (op->error != -ESTALE || op->code == MOHEAP_OP_HOLD ||
+		    op->code == MOHEAP_OP_WATCH)
 			continue;
 		stale = mh_stale_of(heap, op);
 		if (stale)

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "event.h"
 #include "guard.h"
 
 /* ---- Making one ---- */
@@ -97,6 +98,7 @@ static int mh_arena_map(struct moheap *heap, bool readonly)
 
 static void mh_heap_free(struct moheap *heap)
 {
+	mh_events_free(heap);
 	mh_tracing_free(heap);
 	mh_types_free(heap);
 	mh_guard_free(heap);
@@ -120,6 +122,7 @@ static int mh_heap_new(int fd, size_t size, bool readonly, struct moheap **out)
 	heap->fork = MOHEAP_FORK_CLONE;
 	heap->fork_fd = -1;
 	mh_kinds_init(&heap->kinds);
+	mh_events_init(heap);
 	heap->queue.depth = mh_switched_on("MOHEAP_UNBATCHED") ? 1 : MH_QUEUE_OPS;
 	err = mh_arena_map(heap, readonly);
 	if (!err)
@@ -353,6 +356,11 @@ int moheap_close(struct moheap *heap)
 
 	if (!heap)
 		return 0;
+	if (mh_events_inside(heap))
+		return -EDEADLK;
+	err = moheap_stop_dispatcher(heap);
+	if (err)
+		return err;
 	mh_tell_all(heap);
 	mh_stocks_release(heap);
 	mh_queue_send(heap);

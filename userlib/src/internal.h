@@ -8,6 +8,7 @@
  *	trace.h		and what of traces, when they are looked at
  *	kinds.c		the types of containers
  *	gc.c, iterate.c	what Python's gc and sys tell; objects found
+ *	event.c		what the kernel tells, and who is to hear of it
  *	graph.c		slots, and their mirrors
  *	new.c		new objects
  *	tracemalloc.c	where they were made
@@ -33,9 +34,11 @@
 #define MOHEAP_INTERNAL_H
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
 #include "lock.h"
 #include "moheap.h"
@@ -345,6 +348,68 @@ void mh_tracing_end(struct moheap *heap);
 int mh_sites_ask(struct moheap *heap, struct moheap_sites *sites);
 void mh_trace(struct moheap *heap, const moheap_ref_t *refs, size_t n);
 
+/* ---- event.c ---- */
+
+/* Events to read at a time. */
+#define MH_EVENTS	64
+
+LIST_HEAD(mh_watcher_chain, mh_watcher);
+TAILQ_HEAD(mh_watcher_list, mh_watcher);
+
+/**
+ * struct mh_dispatcher - the library's thread that dispatches events
+ * @thread: it
+ * @wake_fd: an eventfd that wakes it
+ * @there: it is to be joined
+ * @stop: it is to end
+ */
+struct mh_dispatcher {
+	pthread_t thread;
+	int wake_fd;
+	bool there;
+	bool stop;
+};
+
+/**
+ * struct mh_events - what is wanted of the kernel's events: see event.c
+ * @all: watchers of which the kernel will tell, oldest first
+ * @dead: watchers of which it need not tell any more, newest first
+ * @table: those of @all that are armed, by id
+ * @size: entries there: a power of two, or 0
+ * @armed: how many of @all are
+ * @unarmed: how many are not
+ * @serial: the last that was given to a watcher
+ * @busy: somebody dispatches
+ * @open: the file is non-blocking
+ * @owner: who does
+ * @current: the watcher whose died() is running
+ * @turn: changes when @busy or @current does
+ * @sleepers: threads that wait for that
+ * @dispatcher: see struct mh_dispatcher
+ * @next: in @batch: the next to be handled
+ * @n: events in @batch
+ * @batch: events that were read
+ */
+struct mh_events {
+	struct mh_watcher_list all;
+	struct mh_watcher_list dead;
+	struct mh_watcher_chain *table;
+	size_t size;
+	size_t armed;
+	size_t unarmed;
+	__u64 serial;
+	bool busy;
+	bool open;
+	pthread_t owner;
+	struct mh_watcher *current;
+	atomic_int turn;
+	unsigned int sleepers;
+	struct mh_dispatcher dispatcher;
+	unsigned int next;
+	unsigned int n;
+	struct moheap_event batch[MH_EVENTS];
+};
+
 /* ---- heap.c, fork.c ---- */
 
 /**
@@ -368,6 +433,7 @@ void mh_trace(struct moheap *heap, const moheap_ref_t *refs, size_t n);
  * @tracing: see struct mh_tracing
  * @queue: see queue.c
  * @reaches: see struct mh_reach
+ * @events: see struct mh_events
  * @young: see struct mh_young
  *
  * It begins the mapping of the tables. What every process needs comes first, in one page: the
@@ -393,6 +459,7 @@ struct moheap {
 	struct mh_tracing tracing;
 	struct mh_queue queue;
 	struct mh_reach reaches[MH_REACHES];
+	struct mh_events events;
 	struct mh_young young;
 };
 

@@ -3,6 +3,7 @@
  * Where the lock is not free: spin a moment, for most holders are gone within a few dozen
  * instructions; then sleep.
  */
+#include <limits.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -28,4 +29,15 @@ void mh_lock_slow(struct mh_lock *lock)
 void mh_unlock_slow(struct mh_lock *lock)
 {
 	syscall(SYS_futex, &lock->word, FUTEX_WAKE_PRIVATE, 1);
+}
+
+void mh_sleep(atomic_int *word, int seen)
+{
+	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, NULL);
+}
+
+void mh_wake(atomic_int *word)
+{
+	atomic_fetch_add_explicit(word, 1, memory_order_relaxed);
+	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX);
 }

@@ -50,4 +50,9 @@ static inline void mh_lock_reset(struct mh_lock *lock)
 	atomic_store_explicit(&lock->word, MH_LOCK_FREE, memory_order_relaxed);
 }
 
+/* Until somebody calls mh_wake(), unless @word is not @seen any more. May return early. */
+void mh_sleep(atomic_int *word, int seen);
+/* Change @word, and wake all who sleep on it. */
+void mh_wake(atomic_int *word);
+
 #endif /* MOHEAP_LOCK_H */

@@ -166,8 +166,10 @@ static void mh_queue_remember_error(struct mh_queue *queue, unsigned int n)
 {
 	unsigned int i;
 
+	/* An UNWATCH that comes late is no error (event.c). */
 	for (i = 0; i < n && !queue->error; i++)
-		queue->error = queue->ops[i].error;
+		if (queue->ops[i].code != MOHEAP_OP_UNWATCH)
+			queue->error = queue->ops[i].error;
 }
 
 /*
