@@ -753,5 +753,6 @@ const char *moheap_version(void);
 #include <moheap-events.h>
 #include <moheap-gc.h>
 #include <moheap-tracemalloc.h>
+#include <moheap-weakref.h>
 
 #endif /* MOHEAP_H */

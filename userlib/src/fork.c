@@ -31,6 +31,7 @@ static void mh_fork_prepare(void)
 
 	mh_lock(&mh_heaps.lock);
 	for (heap = mh_heaps.first; heap; heap = heap->next) {
+		mh_lock(&heap->weakrefs.lock);
 		mh_lock(&heap->lock);
 		heap->fork_fd = -1;
 		mh_tell_all(heap);
@@ -50,6 +51,7 @@ static void mh_fork_parent(void)
 		if (heap->fork_fd >= 0)
 			close(heap->fork_fd);
 		mh_unlock(&heap->lock);
+		mh_unlock(&heap->weakrefs.lock);
 	}
 	mh_unlock(&mh_heaps.lock);
 }
@@ -93,6 +95,7 @@ static void mh_fork_child(void)
 	for (heap = mh_heaps.first; heap; heap = heap->next) {
 		mh_fork_child_heap(heap);
 		mh_lock_reset(&heap->lock);
+		mh_lock_reset(&heap->weakrefs.lock);
 	}
 	mh_lock_reset(&mh_heaps.lock);
 }

@@ -11,6 +11,7 @@
 
 #include "event.h"
 #include "guard.h"
+#include "weak.h"
 
 /* ---- Making one ---- */
 
@@ -98,6 +99,7 @@ static int mh_arena_map(struct moheap *heap, bool readonly)
 
 static void mh_heap_free(struct moheap *heap)
 {
+	mh_weakrefs_free(heap);
 	mh_events_free(heap);
 	mh_tracing_free(heap);
 	mh_types_free(heap);

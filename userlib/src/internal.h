@@ -7,6 +7,7 @@
  *	container.h	says what is on top of all this
  *	trace.h		and what of traces, when they are looked at
  *	kinds.c		the types of containers
+ *	weak.h		weak references, and what is made of them
  *	gc.c, iterate.c	what Python's gc and sys tell; objects found
  *	event.c		what the kernel tells, and who is to hear of it
  *	graph.c		slots, and their mirrors
@@ -24,8 +25,9 @@
  *	heap.c		a heap, from the open device to the mapping
  *	fork.c		all heaps of the process
  *
- * Locks, outermost first: mh_heaps.lock (fork.c: the list of heaps), heap->lock (all members
- * of struct moheap that say so). The table of local counts needs none, see word.h.
+ * Locks, outermost first: mh_heaps.lock (fork.c: the list of heaps), heap->weakrefs.lock (weak.h),
+ * heap->lock (all members of struct moheap that say so). The table of local counts needs none, see
+ * word.h.
  *
  * Functions that are __attribute_noinline__ are so to keep rare work out of paths where every
  * instruction counts.
@@ -410,6 +412,24 @@ struct mh_events {
 	struct moheap_event batch[MH_EVENTS];
 };
 
+/* ---- weakref.c ---- */
+
+TAILQ_HEAD(mh_weakref_chain, moheap_weakref);
+
+/**
+ * struct mh_weakrefs - the weak references of this process: see weakref.c
+ * @lock: protects all of this, and what hangs from it
+ * @table: weak references, by object
+ * @size: entries there: a power of two, or 0
+ * @n: how many weak references there are
+ */
+struct mh_weakrefs {
+	struct mh_lock lock;
+	struct mh_weakref_chain *table;
+	size_t size;
+	size_t n;
+};
+
 /* ---- heap.c, fork.c ---- */
 
 /**
@@ -417,7 +437,7 @@ struct mh_events {
  * @base: where granule 0 would be. First, for moheap_ptr() reads it
  * @size: bytes of the mapping
  * @fd: the client, or -1 where a fork left none
- * @lock: protects what follows, @kinds and @words excepted
+ * @lock: protects what follows, @kinds, @words and @weakrefs excepted
  * @nframe: frames that are traced of each new object; 0: tracing is off
  * @types: by id; NULL where nothing is known
  * @ntypes: entries there
@@ -434,6 +454,7 @@ struct mh_events {
  * @queue: see queue.c
  * @reaches: see struct mh_reach
  * @events: see struct mh_events
+ * @weakrefs: see struct mh_weakrefs
  * @young: see struct mh_young
  *
  * It begins the mapping of the tables. What every process needs comes first, in one page: the
@@ -460,6 +481,7 @@ struct moheap {
 	struct mh_queue queue;
 	struct mh_reach reaches[MH_REACHES];
 	struct mh_events events;
+	struct mh_weakrefs weakrefs;
 	struct mh_young young;
 };
 
