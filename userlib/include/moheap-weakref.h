@@ -166,6 +166,429 @@ MOHEAP_API MOHEAP_WARN_UNUSED
 long long moheap_getweakrefs(struct moheap *heap, moheap_ref_t ref,
 			     struct moheap_weakref **weakrefs, size_t n);
 
+/* ---- Weak dicts and sets ---- */
+
+/*
+ * They are memory of the process. As with all that is here, a function that takes a key or value
+ * never takes the caller's reference away, and what comes out through a pointer comes with a
+ * reference for the caller. Of a side that is not weak the dict has a reference of its own; what
+ * that leads to stays, and the dict is no part of any cycle that the collector could find.
+ *
+ * Keys are found as those of dicts are (moheap-containers.h): by value where they have one, else by
+ * which object they are.
+ *
+ * An entry is gone when its weak side is. It takes memory until the dispatcher is told, or somebody
+ * comes by; before a dict or set grows, those that are dead are taken out. One that is alive is a
+ * watch on its weak side, of which an object has at most MOHEAP_WATCHES_MAX.
+ *
+ * A function that fails has changed nothing, unless it says otherwise.
+ */
+
+/**
+ * struct moheap_weak_cursor - a place in a weak dict or set that is walked over
+ * @at: what is behind it
+ * @end: what came when the walk had begun
+ *
+ * All zero before the first step. The members are the library's.
+ */
+struct moheap_weak_cursor {
+	__u64 at;
+	__u64 end;
+};
+
+/* ---- WeakValueDictionary ---- */
+
+struct moheap_weakvaluedict;
+
+/**
+ * moheap_weakvaluedict_new() - make a dict whose values are weak: Python's WeakValueDictionary
+ * @heap: the heap
+ * @dict: out: the dict; moheap_weakvaluedict_free() it
+ *
+ * Return: 0, -ENOMEM.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_weakvaluedict_new(struct moheap *heap, struct moheap_weakvaluedict **dict);
+
+/**
+ * moheap_weakvaluedict_free() - give up a dict
+ * @heap: the heap
+ * @dict: the dict, or NULL
+ */
+MOHEAP_API
+void moheap_weakvaluedict_free(struct moheap *heap, struct moheap_weakvaluedict *dict);
+
+/**
+ * moheap_weakvaluedict_copy() - make a dict with the same keys and values
+ * @heap: the heap
+ * @dict: the dict
+ * @copy: out: the copy; moheap_weakvaluedict_free() it
+ *
+ * Return: 0; as moheap_weakvaluedict_set().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_weakvaluedict_copy(struct moheap *heap, struct moheap_weakvaluedict *dict,
+			      struct moheap_weakvaluedict **copy);
+
+/**
+ * moheap_weakvaluedict_len() - how many values are alive
+ * @heap: the heap
+ * @dict: the dict
+ *
+ * The kernel is asked of those that the process has no reference to, many at a time.
+ *
+ * Return: their number, or a negative errno.
+ */
+MOHEAP_API
+long long moheap_weakvaluedict_len(struct moheap *heap, struct moheap_weakvaluedict *dict);
+
+/**
+ * moheap_weakvaluedict_set() - set the value of a key
+ * @heap: the heap
+ * @dict: the dict
+ * @key: its key, which may be any object
+ * @value: its value
+ *
+ * A key that is there stays as it is, and in its place.
+ *
+ * Return: 0; -ESTALE, -EINVAL; -EOVERFLOW, -ENOSPC, -ENOMEM.
+ */
+MOHEAP_API
+int moheap_weakvaluedict_set(struct moheap *heap, struct moheap_weakvaluedict *dict,
+			     moheap_ref_t key, moheap_ref_t value);
+
+/**
+ * moheap_weakvaluedict_get() - the value of a key
+ * @heap: the heap
+ * @dict: the dict
+ * @key: the key
+ * @value: out: its value
+ *
+ * Return: 0; -ENOENT: there is no such key, or its value is gone; as moheap_equal(),
+ * moheap_hash().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_weakvaluedict_get(struct moheap *heap, struct moheap_weakvaluedict *dict,
+			     moheap_ref_t key, moheap_ref_t *value);
+
+/**
+ * moheap_weakvaluedict_contains() - is a key there?
+ * @heap: the heap
+ * @dict: the dict
+ * @key: the key
+ *
+ * Return: 1 or 0; as moheap_weakvaluedict_get().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_weakvaluedict_contains(struct moheap *heap, struct moheap_weakvaluedict *dict,
+				  moheap_ref_t key);
+
+/**
+ * moheap_weakvaluedict_setdefault() - the value of a key, or set it
+ * @heap: the heap
+ * @dict: the dict
+ * @key: the key
+ * @value: its value, if it has none
+ * @got: out: its value
+ *
+ * No other thread comes in between.
+ *
+ * Return: 0; as moheap_weakvaluedict_set().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_weakvaluedict_setdefault(struct moheap *heap, struct moheap_weakvaluedict *dict,
+				    moheap_ref_t key, moheap_ref_t value, moheap_ref_t *got);
+
+/**
+ * moheap_weakvaluedict_pop() - take a key out
+ * @heap: the heap
+ * @dict: the dict
+ * @key: the key
+ * @value: out: its value; NULL where it is not wanted
+ *
+ * Return: 0; as moheap_weakvaluedict_get().
+ */
+MOHEAP_API
+int moheap_weakvaluedict_pop(struct moheap *heap, struct moheap_weakvaluedict *dict,
+			     moheap_ref_t key, moheap_ref_t *value);
+
+/**
+ * moheap_weakvaluedict_popitem() - take out the key that came last
+ * @heap: the heap
+ * @dict: the dict
+ * @key: out: the key
+ * @value: out: its value
+ *
+ * Return: 0, -ENOENT: there is none.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_weakvaluedict_popitem(struct moheap *heap, struct moheap_weakvaluedict *dict,
+				 moheap_ref_t *key, moheap_ref_t *value);
+
+/**
+ * moheap_weakvaluedict_clear() - take all keys out
+ * @heap: the heap
+ * @dict: the dict
+ */
+MOHEAP_API
+void moheap_weakvaluedict_clear(struct moheap *heap, struct moheap_weakvaluedict *dict);
+
+/**
+ * moheap_weakvaluedict_update() - set all that another dict has
+ * @heap: the heap
+ * @dict: the dict
+ * @other: the other
+ *
+ * One after the other: what other threads do meanwhile may be seen or not, and where it fails,
+ * some may be set.
+ *
+ * Return: 0; as moheap_weakvaluedict_set().
+ */
+MOHEAP_API
+int moheap_weakvaluedict_update(struct moheap *heap, struct moheap_weakvaluedict *dict,
+				struct moheap_weakvaluedict *other);
+
+/**
+ * moheap_weakvaluedict_update_from() - set all that a dict of the heap has
+ * @heap: the heap
+ * @dict: the dict
+ * @other: an object: a dict (moheap_dict_new()), which nobody changes meanwhile
+ *
+ * Return: as moheap_weakvaluedict_update().
+ */
+MOHEAP_API
+int moheap_weakvaluedict_update_from(struct moheap *heap, struct moheap_weakvaluedict *dict,
+				     moheap_ref_t other);
+
+/**
+ * moheap_weakvaluedict_next() - walk over a dict, in the order in which its keys came
+ * @heap: the heap
+ * @dict: the dict
+ * @cursor: where the walk is
+ * @key: out: the next key; may be NULL
+ * @value: out: its value; may be NULL
+ *
+ * Whatever happens to the dict meanwhile, the walk comes by each key once that was there when it
+ * began and is there still, and by no others.
+ *
+ * Return: 1; 0: that was all; -EOVERFLOW.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_weakvaluedict_next(struct moheap *heap, struct moheap_weakvaluedict *dict,
+			      struct moheap_weak_cursor *cursor, moheap_ref_t *key,
+			      moheap_ref_t *value);
+
+/**
+ * moheap_weakvaluedict_valuerefs() - weak references to the values
+ * @heap: the heap
+ * @dict: the dict
+ * @weakrefs: out: those of the first keys; moheap_weakref_free() each
+ * @n: room there
+ *
+ * Their objects may be gone.
+ *
+ * Return: how many there are, which may be more than @n.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+size_t moheap_weakvaluedict_valuerefs(struct moheap *heap, struct moheap_weakvaluedict *dict,
+				      struct moheap_weakref **weakrefs, size_t n);
+
+/* ---- WeakKeyDictionary ---- */
+
+struct moheap_weakkeydict;
+
+/**
+ * moheap_weakkeydict_new() - make a dict whose keys are weak: Python's WeakKeyDictionary
+ * @heap: the heap
+ * @dict: out: the dict; moheap_weakkeydict_free() it
+ *
+ * Return: 0, -ENOMEM.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_weakkeydict_new(struct moheap *heap, struct moheap_weakkeydict **dict);
+
+/**
+ * moheap_weakkeydict_free() - give up a dict
+ * @heap: the heap
+ * @dict: the dict, or NULL
+ */
+MOHEAP_API
+void moheap_weakkeydict_free(struct moheap *heap, struct moheap_weakkeydict *dict);
+
+/**
+ * moheap_weakkeydict_copy() - make a dict with the same keys and values
+ * @heap: the heap
+ * @dict: the dict
+ * @copy: out: the copy; moheap_weakkeydict_free() it
+ *
+ * Return: 0; as moheap_weakkeydict_set().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_weakkeydict_copy(struct moheap *heap, struct moheap_weakkeydict *dict,
+			    struct moheap_weakkeydict **copy);
+
+/**
+ * moheap_weakkeydict_len() - how many keys are alive
+ * @heap: the heap
+ * @dict: the dict
+ *
+ * The kernel is asked of those that the process has no reference to, many at a time.
+ *
+ * Return: their number, or a negative errno.
+ */
+MOHEAP_API
+long long moheap_weakkeydict_len(struct moheap *heap, struct moheap_weakkeydict *dict);
+
+/**
+ * moheap_weakkeydict_set() - set the value of a key
+ * @heap: the heap
+ * @dict: the dict
+ * @key: its key
+ * @value: its value; may be 0
+ *
+ * A key that is there stays as it is, and in its place.
+ *
+ * Return: 0; -ESTALE, -EINVAL; -EOVERFLOW, -ENOSPC, -ENOMEM.
+ */
+MOHEAP_API
+int moheap_weakkeydict_set(struct moheap *heap, struct moheap_weakkeydict *dict, moheap_ref_t key,
+			   moheap_ref_t value);
+
+/**
+ * moheap_weakkeydict_get() - the value of a key
+ * @heap: the heap
+ * @dict: the dict
+ * @key: the key
+ * @value: out: its value
+ *
+ * Return: 0; -ENOENT: there is no such key, or it is gone; as moheap_equal(), moheap_hash().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_weakkeydict_get(struct moheap *heap, struct moheap_weakkeydict *dict, moheap_ref_t key,
+			   moheap_ref_t *value);
+
+/**
+ * moheap_weakkeydict_contains() - is a key there?
+ * @heap: the heap
+ * @dict: the dict
+ * @key: the key
+ *
+ * Return: 1 or 0; as moheap_weakkeydict_get().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_weakkeydict_contains(struct moheap *heap, struct moheap_weakkeydict *dict,
+				moheap_ref_t key);
+
+/**
+ * moheap_weakkeydict_setdefault() - the value of a key, or set it
+ * @heap: the heap
+ * @dict: the dict
+ * @key: the key
+ * @value: its value, if it has none
+ * @got: out: its value
+ *
+ * No other thread comes in between.
+ *
+ * Return: 0; as moheap_weakkeydict_set().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_weakkeydict_setdefault(struct moheap *heap, struct moheap_weakkeydict *dict,
+				  moheap_ref_t key, moheap_ref_t value, moheap_ref_t *got);
+
+/**
+ * moheap_weakkeydict_pop() - take a key out
+ * @heap: the heap
+ * @dict: the dict
+ * @key: the key
+ * @value: out: its value; NULL where it is not wanted
+ *
+ * Return: 0; as moheap_weakkeydict_get().
+ */
+MOHEAP_API
+int moheap_weakkeydict_pop(struct moheap *heap, struct moheap_weakkeydict *dict, moheap_ref_t key,
+			   moheap_ref_t *value);
+
+/**
+ * moheap_weakkeydict_popitem() - take out the key that came last
+ * @heap: the heap
+ * @dict: the dict
+ * @key: out: the key
+ * @value: out: its value
+ *
+ * Return: 0, -ENOENT: there is none.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_weakkeydict_popitem(struct moheap *heap, struct moheap_weakkeydict *dict,
+			       moheap_ref_t *key, moheap_ref_t *value);
+
+/**
+ * moheap_weakkeydict_clear() - take all keys out
+ * @heap: the heap
+ * @dict: the dict
+ */
+MOHEAP_API
+void moheap_weakkeydict_clear(struct moheap *heap, struct moheap_weakkeydict *dict);
+
+/**
+ * moheap_weakkeydict_update() - set all that another dict has
+ * @heap: the heap
+ * @dict: the dict
+ * @other: the other
+ *
+ * One after the other: what other threads do meanwhile may be seen or not, and where it fails,
+ * some may be set.
+ *
+ * Return: 0; as moheap_weakkeydict_set().
+ */
+MOHEAP_API
+int moheap_weakkeydict_update(struct moheap *heap, struct moheap_weakkeydict *dict,
+			      struct moheap_weakkeydict *other);
+
+/**
+ * moheap_weakkeydict_update_from() - set all that a dict of the heap has
+ * @heap: the heap
+ * @dict: the dict
+ * @other: an object: a dict (moheap_dict_new()), which nobody changes meanwhile
+ *
+ * Return: as moheap_weakkeydict_update().
+ */
+MOHEAP_API
+int moheap_weakkeydict_update_from(struct moheap *heap, struct moheap_weakkeydict *dict,
+				   moheap_ref_t other);
+
+/**
+ * moheap_weakkeydict_next() - walk over a dict, in the order in which its keys came
+ * @heap: the heap
+ * @dict: the dict
+ * @cursor: where the walk is
+ * @key: out: the next key; may be NULL
+ * @value: out: its value; may be NULL
+ *
+ * Whatever happens to the dict meanwhile, the walk comes by each key once that was there when it
+ * began and is there still, and by no others.
+ *
+ * Return: 1; 0: that was all; -EOVERFLOW.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_weakkeydict_next(struct moheap *heap, struct moheap_weakkeydict *dict,
+			    struct moheap_weak_cursor *cursor, moheap_ref_t *key,
+			    moheap_ref_t *value);
+
+/**
+ * moheap_weakkeydict_keyrefs() - weak references to the keys
+ * @heap: the heap
+ * @dict: the dict
+ * @weakrefs: out: those of the first keys; moheap_weakref_free() each
+ * @n: room there
+ *
+ * Their objects may be gone.
+ *
+ * Return: how many there are, which may be more than @n.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+size_t moheap_weakkeydict_keyrefs(struct moheap *heap, struct moheap_weakkeydict *dict,
+				  struct moheap_weakref **weakrefs, size_t n);
+
 #ifdef __cplusplus
 }
 #endif

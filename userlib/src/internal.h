@@ -415,6 +415,7 @@ struct mh_events {
 /* ---- weakref.c ---- */
 
 TAILQ_HEAD(mh_weakref_chain, moheap_weakref);
+LIST_HEAD(mh_weakmap_list, mh_weakmap);
 
 /**
  * struct mh_weakrefs - the weak references of this process: see weakref.c
@@ -422,12 +423,14 @@ TAILQ_HEAD(mh_weakref_chain, moheap_weakref);
  * @table: weak references, by object
  * @size: entries there: a power of two, or 0
  * @n: how many weak references there are
+ * @maps: what is under weak dicts and sets: see weakmap.c
  */
 struct mh_weakrefs {
 	struct mh_lock lock;
 	struct mh_weakref_chain *table;
 	size_t size;
 	size_t n;
+	struct mh_weakmap_list maps;
 };
 
 /* ---- heap.c, fork.c ---- */

@@ -12,7 +12,7 @@
  */
 #include <string.h>
 
-#include "weak.h"
+#include "weakmap.h"
 
 /* Objects to ask for at a time. */
 #define MH_ALIVE_SOME	64
@@ -166,6 +166,7 @@ void mh_weakrefs_free(struct moheap *heap)
 	struct moheap_weakref *weakref;
 	size_t i;
 
+	mh_weakmaps_free(heap);
 	for (i = 0; i < weakrefs->size; i++) {
 		while ((weakref = TAILQ_FIRST(&weakrefs->table[i]))) {
 			TAILQ_REMOVE(&weakrefs->table[i], weakref, chain);
