@@ -423,7 +423,7 @@ static void rings_through_clients(void)
 					    refs[(i + 1) % CLIENTS][j]), 0);
 	for (j = 0; j < rows; j++)
 		store(refs[0][j], 1, refs[2][(j + 1) % rows]);
-	for (i = 1; i < CLIENTS; i++)
+	for (i = 0; i < CLIENTS; i++)
 		err_is(moheap_flush(clients[i]), 0);
 	/* Some drop what they hold, some go: the first holds it all. */
 	for (j = 0; j < rows; j++)
