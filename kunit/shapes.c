@@ -7,7 +7,7 @@
 
 /* A sanitizer kernel has less memory, and less time. */
 #define KU_SANITIZED	(IS_ENABLED(CONFIG_KASAN) || IS_ENABLED(CONFIG_KCSAN))
-#define KU_LARGE	(KU_SANITIZED ? 30000 : 1000000)
+#define KU_LARGE	(KU_SANITIZED ? 10000 : 1000000)
 
 /**
  * struct ku_shape - a graph that one object keeps alive

@@ -236,7 +236,7 @@ static void deep_tuples(void)
 	err_is(moheap_equal(heap, deep, other), -ELOOP);
 	is(moheap_equal(heap, deep, deep), 1);
 	is(moheap_equal(heap, deep, deeper), 0);
-	moheap_decref(heap, nested(heap, 100000));
+	moheap_decref(heap, nested(heap, tap_scaled(100000)));
 	tap_wait_objects(heap, 3 + 300 + 300 + 301 + 2 * 201);
 }
 

@@ -12,6 +12,7 @@
 #include "tap.h"
 
 #define LARGE		1000000
+#define MEDIUM		(LARGE / 5)	/* where size is not the point */
 #define LEAST		10	/* objects in the smallest */
 #define SLOTS		3	/* of a node */
 #define SECONDS		400	/* of an emulated machine with other work to do */
@@ -406,7 +407,7 @@ static struct moheap *clients[CLIENTS];
  */
 static void rings_through_clients(void)
 {
-	unsigned long rows = scaled(LARGE) / CLIENTS, n = rows * CLIENTS, i, j;
+	unsigned long rows = scaled(MEDIUM) / CLIENTS, n = rows * CLIENTS, i, j;
 	moheap_ref_t *refs[CLIENTS];
 
 	setup(n);
@@ -444,7 +445,7 @@ static void rings_through_clients(void)
  */
 static void a_ring_through_a_clone(void)
 {
-	unsigned long half = scaled(LARGE) / 2, n = 2 * half, i;
+	unsigned long half = scaled(MEDIUM) / 2, n = 2 * half, i;
 	struct moheap *clone;
 	moheap_ref_t *theirs;
 	double time;
@@ -472,10 +473,10 @@ static void a_ring_through_a_clone(void)
 #define SHAPE(...)	(&(const struct shape){ __VA_ARGS__ })
 
 static const struct tap_case cases[] = {
-	{ "rings of 2", NULL, SECONDS, freed, SHAPE(rings, LARGE / 5, 2) },
-	{ "rings of 10", NULL, SECONDS, freed, SHAPE(rings, LARGE / 5, 10) },
-	{ "rings of 1,000", NULL, SECONDS, freed, SHAPE(rings, LARGE / 5, 1000) },
-	{ "rings of 100,000", NULL, SECONDS, freed, SHAPE(rings, LARGE / 5, 100000) },
+	{ "rings of 2", NULL, SECONDS, freed, SHAPE(rings, MEDIUM, 2) },
+	{ "rings of 10", NULL, SECONDS, freed, SHAPE(rings, MEDIUM, 10) },
+	{ "rings of 1,000", NULL, SECONDS, freed, SHAPE(rings, MEDIUM, 1000) },
+	{ "rings of 100,000", NULL, SECONDS, freed, SHAPE(rings, MEDIUM, 100000) },
 	{ "a ring of 1,000,000", NULL, SECONDS, freed, SHAPE(rings, LARGE, LARGE) },
 	{ "cliques of 3", NULL, SECONDS, freed, SHAPE(cliques, LARGE / 3, 3) },
 	{ "cliques of 60", NULL, SECONDS, freed, SHAPE(cliques, LARGE / 60, 60) },
@@ -483,9 +484,9 @@ static const struct tap_case cases[] = {
 	{ "a doubly linked list", NULL, SECONDS, freed, SHAPE(doubly_linked, LARGE, LARGE) },
 	{ "a tree with parents", NULL, SECONDS, freed, SHAPE(tree, LARGE, LARGE) },
 	{ "a tree with parents, node by node", tree_node_by_node, SECONDS },
-	{ "rings off rings", NULL, SECONDS, freed, SHAPE(rings_off_rings, LARGE, LARGE) },
-	{ "self-references", NULL, SECONDS, freed, SHAPE(self_references, LARGE, 1) },
-	{ "a random graph at its threshold", NULL, SECONDS, freed, SHAPE(percolation, LARGE, 1) },
+	{ "rings off rings", NULL, SECONDS, freed, SHAPE(rings_off_rings, MEDIUM, MEDIUM) },
+	{ "self-references", NULL, SECONDS, freed, SHAPE(self_references, MEDIUM, 1) },
+	{ "a random graph at its threshold", NULL, SECONDS, freed, SHAPE(percolation, MEDIUM, 1) },
 	{ "rings through clients", rings_through_clients, SECONDS },
 	{ "a ring through a clone", a_ring_through_a_clone, SECONDS },
 };
