@@ -589,6 +589,282 @@ MOHEAP_API MOHEAP_WARN_UNUSED
 size_t moheap_weakkeydict_keyrefs(struct moheap *heap, struct moheap_weakkeydict *dict,
 				  struct moheap_weakref **weakrefs, size_t n);
 
+/* ---- WeakSet ---- */
+
+struct moheap_weakset;
+
+/**
+ * moheap_weakset_new() - make a set of weak keys: Python's WeakSet
+ * @heap: the heap
+ * @set: out: the set; moheap_weakset_free() it
+ *
+ * Return: 0, -ENOMEM.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_weakset_new(struct moheap *heap, struct moheap_weakset **set);
+
+/**
+ * moheap_weakset_free() - give up a set
+ * @heap: the heap
+ * @set: the set, or NULL
+ */
+MOHEAP_API
+void moheap_weakset_free(struct moheap *heap, struct moheap_weakset *set);
+
+/**
+ * moheap_weakset_copy() - make a set of the same keys
+ * @heap: the heap
+ * @set: the set
+ * @copy: out: the copy; moheap_weakset_free() it
+ *
+ * Return: 0; as moheap_weakset_add().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_weakset_copy(struct moheap *heap, struct moheap_weakset *set,
+			struct moheap_weakset **copy);
+
+/**
+ * moheap_weakset_len() - how many keys are alive
+ * @heap: the heap
+ * @set: the set
+ *
+ * The kernel is asked of those that the process has no reference to, many at a time.
+ *
+ * Return: their number, or a negative errno.
+ */
+MOHEAP_API
+long long moheap_weakset_len(struct moheap *heap, struct moheap_weakset *set);
+
+/**
+ * moheap_weakset_contains() - is a key there?
+ * @heap: the heap
+ * @set: the set
+ * @key: the key
+ *
+ * Return: 1 or 0; as moheap_equal(), moheap_hash().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_weakset_contains(struct moheap *heap, struct moheap_weakset *set, moheap_ref_t key);
+
+/**
+ * moheap_weakset_add() - put a key in
+ * @heap: the heap
+ * @set: the set
+ * @key: the key
+ *
+ * Return: 1; 0: an equal one is there, and stays; -ESTALE, -EINVAL; -EOVERFLOW, -ENOSPC,
+ * -ENOMEM.
+ */
+MOHEAP_API
+int moheap_weakset_add(struct moheap *heap, struct moheap_weakset *set, moheap_ref_t key);
+
+/**
+ * moheap_weakset_remove() - take a key out
+ * @heap: the heap
+ * @set: the set
+ * @key: the key
+ *
+ * Return: 0; -ENOENT: it is not there; as moheap_weakset_contains().
+ */
+MOHEAP_API
+int moheap_weakset_remove(struct moheap *heap, struct moheap_weakset *set, moheap_ref_t key);
+
+/**
+ * moheap_weakset_discard() - take a key out if it is there
+ * @heap: the heap
+ * @set: the set
+ * @key: the key
+ *
+ * Return: 1; 0: it is not there; as moheap_weakset_contains().
+ */
+MOHEAP_API
+int moheap_weakset_discard(struct moheap *heap, struct moheap_weakset *set, moheap_ref_t key);
+
+/**
+ * moheap_weakset_pop() - take out the key that came last
+ * @heap: the heap
+ * @set: the set
+ * @key: out: the key
+ *
+ * Return: 0, -ENOENT: there is none.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_weakset_pop(struct moheap *heap, struct moheap_weakset *set, moheap_ref_t *key);
+
+/**
+ * moheap_weakset_clear() - take all keys out
+ * @heap: the heap
+ * @set: the set
+ */
+MOHEAP_API
+void moheap_weakset_clear(struct moheap *heap, struct moheap_weakset *set);
+
+/**
+ * moheap_weakset_update() - put all keys of another set in
+ * @heap: the heap
+ * @set: the set
+ * @other: another
+ *
+ * As with all that takes two sets: one key after the other. What other threads do meanwhile may be
+ * seen or not; a call that fails and changes a set may have changed it in part.
+ *
+ * Return: 0; as moheap_weakset_add().
+ */
+MOHEAP_API
+int moheap_weakset_update(struct moheap *heap, struct moheap_weakset *set,
+			  struct moheap_weakset *other);
+
+/**
+ * moheap_weakset_update_from() - put all keys of a set of the heap in
+ * @heap: the heap
+ * @set: the set
+ * @other: an object: a set (moheap_set_new()), which nobody changes meanwhile
+ *
+ * Return: as moheap_weakset_update().
+ */
+MOHEAP_API
+int moheap_weakset_update_from(struct moheap *heap, struct moheap_weakset *set, moheap_ref_t other);
+
+/**
+ * moheap_weakset_intersection_update() - leave in what another has as well
+ * @heap: the heap
+ * @set: the set
+ * @other: another
+ *
+ * Return: 0, or a negative errno.
+ */
+MOHEAP_API
+int moheap_weakset_intersection_update(struct moheap *heap, struct moheap_weakset *set,
+				       struct moheap_weakset *other);
+
+/**
+ * moheap_weakset_difference_update() - take out what another has
+ * @heap: the heap
+ * @set: the set
+ * @other: another
+ *
+ * Return: 0, or a negative errno.
+ */
+MOHEAP_API
+int moheap_weakset_difference_update(struct moheap *heap, struct moheap_weakset *set,
+				     struct moheap_weakset *other);
+
+/**
+ * moheap_weakset_symmetric_difference_update() - leave in, and put in, what only one has
+ * @heap: the heap
+ * @set: the set
+ * @other: another
+ *
+ * Return: 0; as moheap_weakset_add().
+ */
+MOHEAP_API
+int moheap_weakset_symmetric_difference_update(struct moheap *heap, struct moheap_weakset *set,
+					       struct moheap_weakset *other);
+
+/**
+ * moheap_weakset_union() - make a set of what either has
+ * @heap: the heap
+ * @a: a set
+ * @b: another
+ * @set: out: the set; moheap_weakset_free() it
+ *
+ * Return: 0; as moheap_weakset_add().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_weakset_union(struct moheap *heap, struct moheap_weakset *a, struct moheap_weakset *b,
+			 struct moheap_weakset **set);
+
+/**
+ * moheap_weakset_intersection() - make a set of what both have
+ * @heap: the heap
+ * @a: a set
+ * @b: another
+ * @set: out: the set; moheap_weakset_free() it
+ *
+ * The keys are those of @a.
+ *
+ * Return: 0; as moheap_weakset_add().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_weakset_intersection(struct moheap *heap, struct moheap_weakset *a,
+				struct moheap_weakset *b, struct moheap_weakset **set);
+
+/**
+ * moheap_weakset_difference() - make a set of what only the first has
+ * @heap: the heap
+ * @a: a set
+ * @b: another
+ * @set: out: the set; moheap_weakset_free() it
+ *
+ * Return: 0; as moheap_weakset_add().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_weakset_difference(struct moheap *heap, struct moheap_weakset *a,
+			      struct moheap_weakset *b, struct moheap_weakset **set);
+
+/**
+ * moheap_weakset_symmetric_difference() - make a set of what only one has
+ * @heap: the heap
+ * @a: a set
+ * @b: another
+ * @set: out: the set; moheap_weakset_free() it
+ *
+ * Return: 0; as moheap_weakset_add().
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_weakset_symmetric_difference(struct moheap *heap, struct moheap_weakset *a,
+					struct moheap_weakset *b, struct moheap_weakset **set);
+
+/**
+ * moheap_weakset_issubset() - has one set all that another has?
+ * @heap: the heap
+ * @a: a set
+ * @b: the other, which has it all or not
+ *
+ * Return: 1 or 0, or a negative errno.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_weakset_issubset(struct moheap *heap, struct moheap_weakset *a,
+			    struct moheap_weakset *b);
+
+/**
+ * moheap_weakset_isdisjoint() - have two sets nothing that both have?
+ * @heap: the heap
+ * @a: a set
+ * @b: another
+ *
+ * Return: 1 or 0, or a negative errno.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_weakset_isdisjoint(struct moheap *heap, struct moheap_weakset *a,
+			      struct moheap_weakset *b);
+
+/**
+ * moheap_weakset_equal() - have two sets equal keys?
+ * @heap: the heap
+ * @a: a set
+ * @b: another
+ *
+ * Return: 1 or 0, or a negative errno.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_weakset_equal(struct moheap *heap, struct moheap_weakset *a, struct moheap_weakset *b);
+
+/**
+ * moheap_weakset_next() - walk over a set, in the order in which its keys came
+ * @heap: the heap
+ * @set: the set
+ * @cursor: where the walk is
+ * @key: out: the next key
+ *
+ * As moheap_weakkeydict_next().
+ *
+ * Return: 1; 0: that was all; -EOVERFLOW.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_weakset_next(struct moheap *heap, struct moheap_weakset *set,
+			struct moheap_weak_cursor *cursor, moheap_ref_t *key);
+
 #ifdef __cplusplus
 }
 #endif

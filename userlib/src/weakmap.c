@@ -545,6 +545,31 @@ int mh_weakmap_popitem(struct moheap *heap, struct mh_weakmap *map, moheap_ref_t
 	return err;
 }
 
+/*
+ * mh_weakmap_add() - an entry of a key, without a value
+ *
+ * Return: 1; 0: there is one; or an errno.
+ */
+int mh_weakmap_add(struct moheap *heap, struct mh_weakmap *map, moheap_ref_t key)
+{
+	struct mh_weak_entry *entry, *gone = NULL;
+	moheap_ref_t held;
+	struct mh_key k;
+	int ret = mh_key_init(heap, key, &k), err = 0;
+
+	if (ret)
+		return ret;
+	mh_lock(&heap->weakrefs.lock);
+	ret = mh_weak_find(heap, map, &k, &entry, &held, &gone);
+	if (!ret)
+		err = mh_weak_add(heap, map, &k, 0, NULL, &gone);
+	mh_unlock(&heap->weakrefs.lock);
+	mh_weak_bury(heap, gone);
+	if (ret == 1)
+		moheap_decref(heap, held);
+	return ret < 0 ? ret : err ? err : !ret;
+}
+
 /* Set the value of a key; or, where @got is wanted, set it if there is none, and give it. */
 static int mh_weakmap_change(struct moheap *heap, struct mh_weakmap *map, moheap_ref_t key,
 			     moheap_ref_t value, moheap_ref_t *got)

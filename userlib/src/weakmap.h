@@ -53,6 +53,7 @@ long long mh_weakmap_len(struct moheap *heap, struct mh_weakmap *map);
 int mh_weakmap_contains(struct moheap *heap, struct mh_weakmap *map, moheap_ref_t key);
 int mh_weakmap_get(struct moheap *heap, struct mh_weakmap *map, moheap_ref_t key,
 		   moheap_ref_t *value);
+int mh_weakmap_add(struct moheap *heap, struct mh_weakmap *map, moheap_ref_t key);
 int mh_weakmap_set(struct moheap *heap, struct mh_weakmap *map, moheap_ref_t key,
 		   moheap_ref_t value);
 int mh_weakmap_setdefault(struct moheap *heap, struct mh_weakmap *map, moheap_ref_t key,
