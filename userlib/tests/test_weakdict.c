@@ -750,7 +750,7 @@ static void test_threaded_weak_valued_setdefault(struct moheap *heap, bool keyed
 {
 	struct dict d = dict_new(heap, keyed);
 	moheap_ref_t ten = value_int(heap, 10), x, y;
-	unsigned int i, n = tap_scaled(3000);
+	unsigned int i, n = tap_scaled(1500);
 	struct collector c;
 
 	collect_in_thread(&c, heap);
@@ -768,7 +768,7 @@ static void test_threaded_weak_valued_pop(struct moheap *heap, bool keyed)
 {
 	struct dict d = dict_new(heap, keyed);
 	moheap_ref_t ten = value_int(heap, 10), x, y;
-	unsigned int i, n = tap_scaled(3000);
+	unsigned int i, n = tap_scaled(1500);
 	struct collector c;
 
 	collect_in_thread(&c, heap);
@@ -788,7 +788,7 @@ static void test_threaded_weak_valued_consistency(struct moheap *heap, bool keye
 {
 	struct dict d = dict_new(heap, keyed);
 	moheap_ref_t ten = value_int(heap, 10), o;
-	unsigned int i, n = tap_scaled(5000);
+	unsigned int i, n = tap_scaled(3000);
 	struct collector c;
 
 	collect_in_thread(&c, heap);
@@ -828,7 +828,7 @@ static void *lose_all(void *arg)
 
 static void test_threaded_weak_dict_copy(struct moheap *heap, bool keyed)
 {
-	struct loser l = { .d = dict_new(heap, keyed), .n = tap_scaled(10000) };
+	struct loser l = { .d = dict_new(heap, keyed), .n = tap_scaled(5000) };
 	moheap_ref_t number;
 	pthread_t thread;
 	struct dict copy;
@@ -886,7 +886,7 @@ static void the_other_side(struct moheap *heap, bool keyed)
 static void no_dispatcher(struct moheap *heap, bool keyed)
 {
 	struct dict d = dict_new(heap, keyed);
-	unsigned int i, n = tap_scaled(20000);
+	unsigned int i, n = tap_scaled(6000);
 	moheap_ref_t object, number, kept[50];
 	size_t before;
 	__u64 objects;

@@ -219,6 +219,7 @@ static void test_gc(void)
 	moheap_ref_t refs[100], key;
 	unsigned int i;
 
+	err_is(moheap_disable(heap), 0);
 	err_is(moheap_new_many(heap, type, 100, refs), 0);
 	for (i = 0; i < 100; i++)
 		is(moheap_weakset_add(heap, s, refs[i]), 1);
