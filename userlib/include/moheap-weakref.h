@@ -865,6 +865,114 @@ MOHEAP_API MOHEAP_WARN_UNUSED
 int moheap_weakset_next(struct moheap *heap, struct moheap_weakset *set,
 			struct moheap_weak_cursor *cursor, moheap_ref_t *key);
 
+/* ---- Finalizers ---- */
+
+struct moheap_finalize;
+
+typedef void (*moheap_finalize_func_t)(struct moheap *heap, void *data);
+
+/**
+ * moheap_finalize_new() - have a function called when an object is dead: Python's weakref.finalize
+ * @heap: the heap
+ * @ref: an object
+ * @func: called once: by the dispatcher when the object is dead, the newest of an object first; by
+ *	moheap_finalize_call(); or by moheap_close(). It does not get the object, which is gone
+ * @data: for @func
+ * @finalize: out: a handle; moheap_finalize_free() it. NULL: none is wanted
+ *
+ * The finalizer needs no handle: it is alive until @func is called, or moheap_finalize_detach().
+ *
+ * moheap_close() calls those that are alive, the newest first, and what they add; others only if
+ * their object is dead and nobody was told of that. It does so in a child of fork() as well, but
+ * not in one without a client. A process that ends without moheap_close() calls none.
+ *
+ * Return: as moheap_weakref_new().
+ */
+MOHEAP_API
+int moheap_finalize_new(struct moheap *heap, moheap_ref_t ref, moheap_finalize_func_t func,
+			void *data, struct moheap_finalize **finalize);
+
+/**
+ * moheap_finalize_free() - give up a handle
+ * @heap: the heap
+ * @finalize: the handle, or NULL
+ *
+ * The finalizer stays as it is.
+ */
+MOHEAP_API
+void moheap_finalize_free(struct moheap *heap, struct moheap_finalize *finalize);
+
+/**
+ * moheap_finalize_call() - call the function now, if it was not called before
+ * @heap: the heap
+ * @finalize: the handle
+ *
+ * Return: 1; 0: the finalizer was dead. In another thread the function may still be running.
+ */
+MOHEAP_API
+int moheap_finalize_call(struct moheap *heap, struct moheap_finalize *finalize);
+
+/**
+ * moheap_finalize_detach() - have the function not called any more
+ * @heap: the heap
+ * @finalize: the handle
+ * @ref: out: the object, with a reference for the caller; may be NULL
+ * @func: out: the function; may be NULL
+ * @data: out: what it would have been given; may be NULL
+ *
+ * Return: 1; 0: the finalizer is dead, or its object, and then the function is or will be called;
+ * -EOVERFLOW.
+ */
+MOHEAP_API
+int moheap_finalize_detach(struct moheap *heap, struct moheap_finalize *finalize,
+			   moheap_ref_t *ref, moheap_finalize_func_t *func, void **data);
+
+/**
+ * moheap_finalize_peek() - as moheap_finalize_detach(), but leave all as it is
+ * @heap: the heap
+ * @finalize: the handle
+ * @ref: out: the object, with a reference for the caller; may be NULL
+ * @func: out: the function; may be NULL
+ * @data: out: what it will be given; may be NULL
+ *
+ * Return: 1; 0: the finalizer is dead, or its object; -EOVERFLOW.
+ */
+MOHEAP_API
+int moheap_finalize_peek(struct moheap *heap, struct moheap_finalize *finalize, moheap_ref_t *ref,
+			 moheap_finalize_func_t *func, void **data);
+
+/**
+ * moheap_finalize_alive() - is the function still to be called?
+ * @heap: the heap
+ * @finalize: the handle
+ *
+ * Return: whether.
+ */
+MOHEAP_API
+bool moheap_finalize_alive(struct moheap *heap, const struct moheap_finalize *finalize);
+
+/**
+ * moheap_finalize_atexit() - will moheap_close() call the function?
+ * @heap: the heap
+ * @finalize: the handle
+ *
+ * At first it will.
+ *
+ * Return: whether; false if the finalizer is dead.
+ */
+MOHEAP_API
+bool moheap_finalize_atexit(struct moheap *heap, const struct moheap_finalize *finalize);
+
+/**
+ * moheap_finalize_set_atexit() - choose whether moheap_close() calls the function
+ * @heap: the heap
+ * @finalize: the handle
+ * @atexit: whether
+ */
+MOHEAP_API
+void moheap_finalize_set_atexit(struct moheap *heap, struct moheap_finalize *finalize,
+				bool atexit);
+
 #ifdef __cplusplus
 }
 #endif

@@ -172,11 +172,12 @@ int moheap_clone(struct moheap *heap, struct moheap **clone);
  * moheap_close() - detach from a heap
  * @heap: the heap, or NULL; no other thread may use it any more
  *
- * Gives up every reference of this client and unmaps the payload: pointers into it end here.
+ * Calls finalizers that are to be called at the end (moheap_finalize_new()), gives up every
+ * reference of this client, and unmaps the payload: pointers into it end here.
  * The heap itself goes with its last client.
  *
  * Return: 0, or the first error of operations still in the queue, and @heap is gone in any case;
- * -EDEADLK: called from a callback (moheap-events.h), and @heap is as it was.
+ * -EDEADLK: called from a callback (moheap-events.h) or such a finalizer, and @heap is as it was.
  */
 MOHEAP_API
 int moheap_close(struct moheap *heap);

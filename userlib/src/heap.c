@@ -125,6 +125,7 @@ static int mh_heap_new(int fd, size_t size, bool readonly, struct moheap **out)
 	heap->fork_fd = -1;
 	mh_kinds_init(&heap->kinds);
 	mh_events_init(heap);
+	mh_weakrefs_init(heap);
 	heap->queue.depth = mh_switched_on("MOHEAP_UNBATCHED") ? 1 : MH_QUEUE_OPS;
 	err = mh_arena_map(heap, readonly);
 	if (!err)
@@ -358,11 +359,14 @@ int moheap_close(struct moheap *heap)
 
 	if (!heap)
 		return 0;
-	if (mh_events_inside(heap))
+	if (mh_events_inside(heap) || heap->weakrefs.closing)
 		return -EDEADLK;
 	err = moheap_stop_dispatcher(heap);
 	if (err)
 		return err;
+	mh_finalize_all(heap);
+	/* Those may have started another. */
+	moheap_stop_dispatcher(heap);
 	mh_tell_all(heap);
 	mh_stocks_release(heap);
 	mh_queue_send(heap);

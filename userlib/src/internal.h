@@ -416,6 +416,7 @@ struct mh_events {
 
 TAILQ_HEAD(mh_weakref_chain, moheap_weakref);
 LIST_HEAD(mh_weakmap_list, mh_weakmap);
+TAILQ_HEAD(mh_finalizers, moheap_finalize);
 
 /**
  * struct mh_weakrefs - the weak references of this process: see weakref.c
@@ -424,6 +425,9 @@ LIST_HEAD(mh_weakmap_list, mh_weakmap);
  * @size: entries there: a power of two, or 0
  * @n: how many weak references there are
  * @maps: what is under weak dicts and sets: see weakmap.c
+ * @finalizers: that are to be called, oldest first: see finalize.c
+ * @natexit: how many of them also when the heap is closed
+ * @closing: it is being closed
  */
 struct mh_weakrefs {
 	struct mh_lock lock;
@@ -431,6 +435,9 @@ struct mh_weakrefs {
 	size_t size;
 	size_t n;
 	struct mh_weakmap_list maps;
+	struct mh_finalizers finalizers;
+	size_t natexit;
+	bool closing;
 };
 
 /* ---- heap.c, fork.c ---- */

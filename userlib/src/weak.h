@@ -49,11 +49,20 @@ static inline bool mh_weakref_dead(const struct moheap_weakref *weakref)
 	return atomic_load_explicit(&weakref->dead, memory_order_relaxed);
 }
 
+/* It refers to nothing any more. */
+static inline void mh_weakref_clear(struct moheap_weakref *weakref)
+{
+	atomic_store_explicit(&weakref->dead, true, memory_order_relaxed);
+}
+
+void mh_weakrefs_init(struct moheap *heap);
 void mh_weakrefs_free(struct moheap *heap);
 int mh_weakref_attach(struct moheap *heap, struct moheap_weakref *weakref, moheap_ref_t ref);
 void mh_weakref_put(struct moheap *heap, struct moheap_weakref *weakref);
 int mh_weakref_take(struct moheap *heap, const struct moheap_weakref *weakref, moheap_ref_t *ref);
 int mh_alive(struct moheap *heap, moheap_ref_t ref);
 int mh_alive_many(struct moheap *heap, const moheap_ref_t *refs, size_t n, bool *alive);
+
+void mh_finalize_all(struct moheap *heap);
 
 #endif /* MOHEAP_WEAK_H */

@@ -157,6 +157,11 @@ static struct moheap_weakref *mh_weakrefs_plain(const struct mh_weakrefs *weakre
 	return NULL;
 }
 
+void mh_weakrefs_init(struct moheap *heap)
+{
+	TAILQ_INIT(&heap->weakrefs.finalizers);
+}
+
 /*
  * mh_weakrefs_free() - the heap is closed: all weak references end
  */
@@ -184,7 +189,7 @@ static void mh_weakref_told(struct moheap *heap, struct mh_watcher *watcher)
 	bool wanted;
 
 	mh_lock(&heap->weakrefs.lock);
-	atomic_store_explicit(&weakref->dead, true, memory_order_relaxed);
+	mh_weakref_clear(weakref);
 	wanted = weakref->users;
 	mh_unlock(&heap->weakrefs.lock);
 	/* Who gives it up now waits until this is done, if it is another thread. */
