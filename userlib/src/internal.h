@@ -239,7 +239,7 @@ void mh_give_back(struct moheap *heap, moheap_ref_t ref);
 long mh_alloc(struct moheap *heap, const struct mh_type *type, size_t payload, __u32 slots,
 	      size_t n, moheap_ref_t *refs);
 size_t mh_block_bytes(struct moheap *heap, moheap_ref_t ref, size_t payload);
-bool mh_recycles(const struct moheap *heap, size_t payload, __u32 slots);
+bool mh_recycles(const struct moheap *heap, __u32 flags, size_t payload, __u32 slots);
 struct mh_stock *mh_stock_find(struct moheap *heap, struct mh_type *type, size_t payload,
 			       __u32 slots, int *err);
 bool mh_stock_recycle(struct moheap *heap, moheap_ref_t ref, __u64 old);

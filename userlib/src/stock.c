@@ -20,6 +20,10 @@
  * Where slots vary a page has objects of several counts. Such types have a stock for a hash of
  * the sizes, which goes where another needs its place, and do not recycle.
  *
+ * Objects to be finalized are made one by one, when they are asked for, and do not come back: the
+ * kernel would have those finalized that nobody ever had, and would not hear of those that
+ * somebody had.
+ *
  * All under heap->lock.
  */
 #include <stdlib.h>
@@ -156,12 +160,12 @@ void mh_stocks_age(struct moheap *heap)
  * mh_recycles() - may objects of these sizes come back to stock?
  *
  * Large blocks are better gone, and RENEW takes so many slots only. In a guarded heap, all are
- * better gone, for others to look at them (guard.c).
+ * better gone, for others to look at them (guard.c). @flags are the type's.
  */
-bool mh_recycles(const struct moheap *heap, size_t payload, __u32 slots)
+bool mh_recycles(const struct moheap *heap, __u32 flags, size_t payload, __u32 slots)
 {
-	return heap->queue.depth > 1 && !heap->guard && payload <= MH_STOCK_PAYLOAD &&
-	       slots <= MOHEAP_RENEW_SLOTS;
+	return heap->queue.depth > 1 && !heap->guard && !(flags & MOHEAP_TYPE_FINALIZE) &&
+	       payload <= MH_STOCK_PAYLOAD && slots <= MOHEAP_RENEW_SLOTS;
 }
 
 /* What heap->pages says of the pages of this stock. */
@@ -194,7 +198,7 @@ static unsigned int mh_stock_want(const struct moheap *heap, const struct mh_typ
 {
 	unsigned int want = stock->want * 2;
 
-	if (heap->queue.depth == 1)
+	if (heap->queue.depth == 1 || type->flags & MOHEAP_TYPE_FINALIZE)
 		return 1;
 	if (!want)
 		want = type->nstocks == 1 ? MH_STOCK_FIRST : 1;
@@ -292,7 +296,7 @@ static struct mh_stock *mh_stock_of_block(struct moheap *heap, struct mh_type *t
 	stock->block = block;
 	stock->least = payload;
 	stock->slots = type->slots;
-	stock->recycles = mh_recycles(heap, block, type->slots);
+	stock->recycles = mh_recycles(heap, type->flags, block, type->slots);
 	return stock;
 }
 
@@ -348,7 +352,7 @@ struct mh_stock *mh_stock_find(struct moheap *heap, struct mh_type *type, size_t
 	*err = 0;
 	if (type->nstocks == 1)
 		stock = &type->stocks[0];
-	else if (type->flags & MOHEAP_TYPE_VAR_SLOTS)
+	else if (type->flags & (MOHEAP_TYPE_VAR_SLOTS | MOHEAP_TYPE_FINALIZE))
 		stock = mh_stock_take_place(heap, &type->stocks[key % MH_STOCKS_VAR], payload,
 					    slots);
 	else

@@ -62,7 +62,8 @@ static struct mh_type *mh_type_new(const struct moheap *heap, const struct mohea
 	if (!varies) {
 		type->stocks[0].payload = mh_round_up(info->payload, MOHEAP_GRANULE);
 		type->stocks[0].slots = info->slots;
-		type->stocks[0].recycles = mh_recycles(heap, info->payload, info->slots);
+		type->stocks[0].recycles = mh_recycles(heap, info->flags, info->payload,
+						       info->slots);
 	}
 	type->nmirrors = mh_mirrors_fill(NULL, fields, info->nfields);
 	if (!type->nmirrors)
