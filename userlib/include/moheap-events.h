@@ -23,6 +23,31 @@
  * The library makes the file of a heap non-blocking when it first takes events from it. A program
  * that dispatches does not read events itself: each is read once.
  *
+ * Finalizers
+ * ----------
+ * What Python's __del__ is for a class, moheap_set_finalizer() is for a type. When nothing refers
+ * to an object of that type any more, or the collector finds it unreachable, the finalizer is
+ * called with it, once. The object is whole then, with all that it refers to, and is held until
+ * the finalizer returns: to bring it back, take a reference (moheap_incref()) or store it
+ * somewhere. Otherwise it goes, and when it was brought back it goes like any other the next time.
+ *
+ * As with PEP 442, all of a cycle is finalized before anything of it is cut. An object that dies
+ * by its count is finalized before what only it refers to, which is told of by the next
+ * moheap_dispatch(). Weak references to garbage that the collector found are told before any of it
+ * is finalized, even if it is brought back; those to a single object whose count fell to zero when
+ * it is gone for good.
+ *
+ * Objects of these types are not taken from a stock: moheap_new() of one is a system call;
+ * moheap_new_many() takes one for many.
+ *
+ * An object is given to the process that made it, if that has a finalizer for any type, else to
+ * another that has. Where the process it came to has none for its type, it goes as if there were
+ * no finalizer; so whoever makes objects of a type, or outlives who did, sets the same. Nobody can
+ * keep garbage by not dispatching: what is not taken within finalize_ms (moheap_tune()) goes
+ * unfinalized, and what a process was to finalize when it died goes to another that has
+ * finalizers, or goes unfinalized. Neither moheap_close() nor the end of a process calls
+ * finalizers: a program that wants them called gives up what it has, and dispatches, before.
+ *
  * fork()
  * ------
  * In a child with a client of its own (MOHEAP_FORK_CLONE) everything is registered as in its
@@ -89,6 +114,32 @@ int moheap_start_dispatcher(struct moheap *heap);
  */
 MOHEAP_API
 int moheap_stop_dispatcher(struct moheap *heap);
+
+/* ---- Finalizers ---- */
+
+/*
+ * @ref is borrowed: it is held until the finalizer returns. @data is what was given with the
+ * finalizer.
+ */
+typedef void (*moheap_finalizer_t)(struct moheap *heap, moheap_ref_t ref, void *data);
+
+/**
+ * moheap_set_finalizer() - have a function called with each object of a type before it goes
+ * @heap: the heap
+ * @type: id of a type with MOHEAP_TYPE_FINALIZE
+ * @finalizer: called by whoever dispatches, in place of what was set before; NULL: no function
+ * @data: for @finalizer
+ *
+ * Sends off what is queued: @finalizer is not called with what died before, unless the process had
+ * a finalizer of some type already and has yet to dispatch. It waits for another thread that is in
+ * what was set before: when this returns, that is not called any more.
+ *
+ * Return: 0; -ENOENT: no such type; -EINVAL: not one with MOHEAP_TYPE_FINALIZE; -EACCES: the client
+ * is read-only; -ENOMEM.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_set_finalizer(struct moheap *heap, unsigned int type, moheap_finalizer_t finalizer,
+			 void *data);
 
 #ifdef __cplusplus
 }

@@ -256,7 +256,7 @@ int moheap_trim(struct moheap *heap);
 /**
  * struct moheap_layout - what the objects of a type look like
  * @size: sizeof(struct moheap_layout)
- * @flags: MOHEAP_TYPE_VAR_PAYLOAD, MOHEAP_TYPE_VAR_SLOTS
+ * @flags: MOHEAP_TYPE_VAR_PAYLOAD, MOHEAP_TYPE_VAR_SLOTS, MOHEAP_TYPE_FINALIZE (moheap-events.h)
  * @name: the type's name in this heap; shorter than MOHEAP_NAME_LEN
  * @payload: bytes of payload; the least of them where each object has its own
  * @slots: slots; the least of them where each object has its own

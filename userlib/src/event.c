@@ -13,6 +13,13 @@
  * it: the dispatcher, to call died(), or mh_watcher_remove(). What the kernel still tells of one
  * that was removed finds nothing. So the kernel need not be asked, and UNWATCH is queued.
  *
+ * Finalization
+ * ------------
+ * When the kernel has told of an object to be finalized, the client holds it. That is a reference
+ * of the dispatcher's from the moment it was read, under heap->lock as all that counts: others may
+ * take references to the object and give them up before it is finalized, and must not let go of
+ * it. The dispatcher gives its own up when the finalizer has returned, or where there is none.
+ *
  * Fork
  * ----
  * The watches of a client are not those of its clone. So in a child all watchers are UNARMED, and
@@ -24,7 +31,10 @@
  * object first, and the dead are newest first.
  *
  * What the parent had taken but not come to yet it deals with itself. Of what another thread was
- * about at the fork nothing is done in the child.
+ * about at the fork nothing is done in the child. But the child has the dispatcher's references to
+ * objects to be finalized, as it has all others, and gives them up.
+ *
+ * Nor does the client of a child listen. That is made up for when the child dispatches.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -35,6 +45,7 @@
 #include <unistd.h>
 
 #include "event.h"
+#include "word.h"
 
 /* Watches to ask for at a time. */
 #define MH_ARM_SOME	64
@@ -102,6 +113,31 @@ static void mh_events_leave(struct moheap *heap)
 	mh_events_wake(&heap->events);
 }
 
+/* @what is being told, with heap->lock released, from here to mh_events_told(). */
+static void mh_events_tell(struct moheap *heap, const void *what)
+{
+	heap->events.current = what;
+	mh_unlock(&heap->lock);
+}
+
+static void mh_events_told(struct moheap *heap)
+{
+	mh_lock(&heap->lock);
+	heap->events.current = NULL;
+	mh_events_wake(&heap->events);
+}
+
+/*
+ * mh_events_await() - wait until @what is not being told any more, unless by this very thread
+ *
+ * Caller holds heap->lock, which is released meanwhile.
+ */
+void mh_events_await(struct moheap *heap, const void *what)
+{
+	while (heap->events.current == what && !mh_events_mine(&heap->events))
+		mh_events_sleep(heap);
+}
+
 /*
  * mh_events_inside() - is this thread in a callback?
  */
@@ -113,6 +149,35 @@ bool mh_events_inside(struct moheap *heap)
 	inside = mh_events_mine(&heap->events);
 	mh_unlock(&heap->lock);
 	return inside;
+}
+
+/* ---- What to listen for; caller holds heap->lock ---- */
+
+static __u32 mh_events_wanted(const struct mh_events *events)
+{
+	return events->finalizers ? MOHEAP_LISTEN_FINALIZE : 0;
+}
+
+/*
+ * mh_events_listen() - have the kernel tell what is wanted now
+ *
+ * Return: 0, -EACCES: the client is read-only; -ENOMEM, -ENOTCONN.
+ */
+int mh_events_listen(struct moheap *heap)
+{
+	struct mh_events *events = &heap->events;
+	struct moheap_listen listen = {
+		.size = sizeof(listen),
+		.events = mh_events_wanted(events),
+	};
+	int err;
+
+	if (listen.events == events->listening)
+		return 0;
+	err = mh_ioctl(heap, MOHEAP_IOC_LISTEN, &listen);
+	if (!err)
+		events->listening = listen.events;
+	return err;
 }
 
 /* ---- Watchers; caller holds heap->lock ---- */
@@ -307,8 +372,7 @@ bool mh_watcher_remove(struct moheap *heap, struct mh_watcher *watcher)
 		if (op.b)
 			mh_queue_add(heap, &op);
 	}
-	while (events->current == watcher && !mh_events_mine(events))
-		mh_events_sleep(heap);
+	mh_events_await(heap, watcher);
 	mh_unlock(&heap->lock);
 	return watching;
 }
@@ -318,15 +382,28 @@ bool mh_watcher_remove(struct moheap *heap, struct mh_watcher *watcher)
 /* It may be gone when this returns. */
 static void mh_watcher_tell(struct moheap *heap, struct mh_watcher *watcher)
 {
-	struct mh_events *events = &heap->events;
-
-	mh_watcher_unlink(events, watcher);
-	events->current = watcher;
-	mh_unlock(&heap->lock);
+	mh_watcher_unlink(&heap->events, watcher);
+	mh_events_tell(heap, watcher);
 	watcher->died(heap, watcher);
-	mh_lock(&heap->lock);
-	events->current = NULL;
-	mh_events_wake(events);
+	mh_events_told(heap);
+}
+
+/* The dispatcher's reference to the object ends here. */
+static void mh_event_finalize(struct moheap *heap, moheap_ref_t ref, unsigned int id)
+{
+	const struct mh_type *type = id < heap->ntypes ? heap->types[id] : NULL;
+	moheap_finalizer_t finalizer = type ? type->finalizer : NULL;
+	void *data;
+
+	if (finalizer) {
+		data = type->finalizer_data;
+		heap->events.finalizing = ref;
+		mh_events_tell(heap, type);
+		finalizer(heap, ref, data);
+		mh_events_told(heap);
+		heap->events.finalizing = 0;
+	}
+	mh_hold_lose(heap, ref);
 }
 
 /* Return whether anything was done. */
@@ -340,6 +417,9 @@ static bool mh_event_handle(struct moheap *heap, const struct moheap_event *even
 		if (watcher)
 			mh_watcher_tell(heap, watcher);
 		return watcher;
+	case MOHEAP_EVENT_FINALIZE:
+		mh_event_finalize(heap, event->ref, event->index);
+		return true;
 	default:
 		return false;
 	}
@@ -382,6 +462,17 @@ static void mh_events_open(struct moheap *heap)
 	events->open = true;
 }
 
+/* The client holds what it was told to finalize. */
+static void mh_event_gained(struct moheap *heap, struct moheap_event *event)
+{
+	if (event->type != MOHEAP_EVENT_FINALIZE)
+		return;
+	/* Nobody is told of what nobody ever had. */
+	if (mh_word_get(heap, event->ref) == mh_word(event->ref, MH_UNMADE))
+		event->index = UINT32_MAX;
+	mh_hold_gained(heap, event->ref);
+}
+
 /* Return how many events there are now, or a negative errno. */
 static int mh_events_read(struct moheap *heap)
 {
@@ -398,8 +489,10 @@ static int mh_events_read(struct moheap *heap)
 	} while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return errno == EAGAIN ? 0 : -errno;
-	events->next = 0;
 	events->n = got / sizeof(events->batch[0]);
+	for (events->next = 0; events->next < events->n; events->next++)
+		mh_event_gained(heap, &events->batch[events->next]);
+	events->next = 0;
 	return events->n;
 }
 
@@ -407,6 +500,8 @@ static int mh_events_dispatch(struct moheap *heap)
 {
 	int n, got;
 
+	/* In a child of fork(). What fails is tried again. */
+	mh_events_listen(heap);
 	if (heap->events.unarmed)
 		mh_watchers_arm(heap);
 	n = mh_events_handle_dead(heap);
@@ -453,7 +548,7 @@ static int mh_events_poll(struct moheap *heap, int wake_fd, int timeout_ms)
 	bool retry;
 
 	mh_lock(&heap->lock);
-	retry = heap->events.unarmed;
+	retry = heap->events.unarmed || mh_events_wanted(&heap->events) != heap->events.listening;
 	mh_unlock(&heap->lock);
 	if (retry && (timeout_ms < 0 || timeout_ms > MH_RETRY_MS))
 		timeout_ms = MH_RETRY_MS;
@@ -607,21 +702,37 @@ static void mh_watchers_disarm(struct mh_events *events)
 		memset(events->table, 0, events->size * sizeof(*events->table));
 }
 
+/* What is the parent's to finalize, in a child with a client of its own. */
+static void mh_finalizing_lose(struct moheap *heap)
+{
+	struct mh_events *events = &heap->events;
+
+	for (; events->next < events->n; events->next++)
+		if (events->batch[events->next].type == MOHEAP_EVENT_FINALIZE)
+			mh_hold_lose(heap, events->batch[events->next].ref);
+	if (events->finalizing && !mh_events_mine(events))
+		mh_hold_lose(heap, events->finalizing);
+}
+
 /*
  * mh_events_forked() - in a child of fork(), which has this thread alone; it holds heap->lock
  *
- * Only if it shares the client of its parent are the watches its own.
+ * It has the client it is to have, or none. Only if it shares that of its parent are the watches
+ * its own.
  */
 void mh_events_forked(struct moheap *heap)
 {
 	struct mh_events *events = &heap->events;
 
+	if (heap->fork == MOHEAP_FORK_CLONE && heap->fd >= 0)
+		mh_finalizing_lose(heap);
 	events->next = 0;
 	events->n = 0;
 	events->sleepers = 0;
 	if (!mh_events_mine(events)) {
 		events->busy = false;
 		events->current = NULL;
+		events->finalizing = 0;
 	}
 	if (events->dispatcher.there)
 		close(events->dispatcher.wake_fd);
@@ -630,5 +741,6 @@ void mh_events_forked(struct moheap *heap)
 	if (heap->fork == MOHEAP_FORK_SHARE)
 		return;
 	events->open = false;
+	events->listening = 0;
 	mh_watchers_disarm(events);
 }

@@ -40,6 +40,8 @@ struct mh_watcher {
 int mh_watcher_add(struct moheap *heap, struct mh_watcher *watcher, moheap_ref_t ref);
 bool mh_watcher_remove(struct moheap *heap, struct mh_watcher *watcher);
 
+int mh_events_listen(struct moheap *heap);
+void mh_events_await(struct moheap *heap, const void *what);
 void mh_events_init(struct moheap *heap);
 void mh_events_free(struct moheap *heap);
 void mh_events_forked(struct moheap *heap);

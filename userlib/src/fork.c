@@ -69,12 +69,8 @@ static void mh_fork_switch(struct moheap *heap)
 	close(heap->fork_fd);
 }
 
-static void mh_fork_child_heap(struct moheap *heap)
+static void mh_fork_child_client(struct moheap *heap)
 {
-	heap->queue.error = 0;
-	mh_stocks_forget(heap);
-	mh_guard_forget(heap, heap->fork == MOHEAP_FORK_SHARE);
-	mh_events_forked(heap);
 	if (heap->fork_fd >= 0) {
 		mh_fork_switch(heap);
 		mh_tracing_forked(heap);
@@ -86,6 +82,15 @@ static void mh_fork_child_heap(struct moheap *heap)
 	if (heap->fd >= 0)
 		close(heap->fd);
 	heap->fd = -1;
+}
+
+static void mh_fork_child_heap(struct moheap *heap)
+{
+	heap->queue.error = 0;
+	mh_stocks_forget(heap);
+	mh_guard_forget(heap, heap->fork == MOHEAP_FORK_SHARE);
+	mh_fork_child_client(heap);
+	mh_events_forked(heap);
 }
 
 static void mh_fork_child(void)

@@ -205,13 +205,11 @@ bool mh_drop_to_kernel(struct moheap *heap, moheap_ref_t ref, const void *site, 
 }
 
 /* What looked like the last one. Others may still count up and down meanwhile. */
-static __attribute_noinline__
-int mh_drop_last(struct moheap *heap, moheap_ref_t ref, const void *site)
+static inline int mh_drop(struct moheap *heap, moheap_ref_t ref, const void *site)
 {
 	int err = 0;
 	__u64 old;
 
-	mh_lock(&heap->lock);
 	do {
 		old = mh_word_get(heap, ref);
 		if (mh_stock_recycle(heap, ref, old))
@@ -223,8 +221,26 @@ int mh_drop_last(struct moheap *heap, moheap_ref_t ref, const void *site)
 		}
 	} while (!mh_drop_some(mh_word_at(heap, ref), ref) &&
 		 !mh_drop_to_kernel(heap, ref, site, &err));
+	return err;
+}
+
+static __attribute_noinline__
+int mh_drop_last(struct moheap *heap, moheap_ref_t ref, const void *site)
+{
+	int err;
+
+	mh_lock(&heap->lock);
+	err = mh_drop(heap, ref, site);
 	mh_unlock(&heap->lock);
 	return err;
+}
+
+/*
+ * mh_hold_lose() - give up a reference of the library's own; caller holds heap->lock
+ */
+__attribute_noinline__ void mh_hold_lose(struct moheap *heap, moheap_ref_t ref)
+{
+	mh_drop(heap, ref, NULL);
 }
 
 int moheap_decref(struct moheap *heap, moheap_ref_t ref)

@@ -9,6 +9,7 @@
  *	kinds.c		the types of containers
  *	weak.h		weak references, and what is made of them
  *	gc.c, iterate.c	what Python's gc and sys tell; objects found
+ *	callback.c	functions that programs register
  *	event.c		what the kernel tells, and who is to hear of it
  *	graph.c		slots, and their mirrors
  *	new.c		new objects
@@ -183,9 +184,11 @@ struct mh_stock {
  * @nstocks: entries in @stocks: 1 where nothing varies, else MH_STOCKS_VAR
  * @nsizes: where only payload varies: entries that belong to a size
  * @by_size: there: which one a payload of so many granules comes from; 0 where not known yet
+ * @finalizer: the program's, for objects of this type; NULL: none
+ * @finalizer_data: for @finalizer
  * @stocks: new objects: see stock.c
  *
- * Never changes, the stocks excepted, and stays until the heap is closed.
+ * Never changes, finalizer and stocks excepted, and stays until the heap is closed.
  */
 struct mh_type {
 	__u32 id;
@@ -197,6 +200,8 @@ struct mh_type {
 	unsigned int nstocks;
 	unsigned int nsizes;
 	__u8 by_size[MH_SIZES + 1];
+	moheap_finalizer_t finalizer;
+	void *finalizer_data;
 	struct mh_stock stocks[];
 };
 
@@ -251,6 +256,7 @@ void mh_stocks_forget(struct moheap *heap);
 
 void mh_hold_born(struct moheap *heap, moheap_ref_t ref);
 void mh_hold_gained(struct moheap *heap, moheap_ref_t ref);
+void mh_hold_lose(struct moheap *heap, moheap_ref_t ref);
 __u32 mh_hold_count(struct moheap *heap, moheap_ref_t ref);
 
 /* ---- graph.c ---- */
@@ -384,7 +390,10 @@ struct mh_dispatcher {
  * @busy: somebody dispatches
  * @open: the file is non-blocking
  * @owner: who does
- * @current: the watcher whose died() is running
+ * @current: what is being told: a watcher whose died() is running, a type whose finalizer is
+ * @finalizing: the object that a finalizer is running for, or 0
+ * @finalizers: how many types have one
+ * @listening: MOHEAP_LISTEN_*: what the kernel was asked for
  * @turn: changes when @busy or @current does
  * @sleepers: threads that wait for that
  * @dispatcher: see struct mh_dispatcher
@@ -403,7 +412,10 @@ struct mh_events {
 	bool busy;
 	bool open;
 	pthread_t owner;
-	struct mh_watcher *current;
+	const void *current;
+	moheap_ref_t finalizing;
+	unsigned int finalizers;
+	__u32 listening;
 	atomic_int turn;
 	unsigned int sleepers;
 	struct mh_dispatcher dispatcher;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "guard.h"
+#include "word.h"
 
 /* A size as the kernel is to be asked for it. */
 static int mh_size_check(const struct moheap *heap, const struct mh_type *type, size_t *payload,
@@ -75,6 +76,7 @@ int moheap_new(struct moheap *heap, unsigned int type, moheap_ref_t *ref)
 	return moheap_new_sized(heap, type, 0, 0, ref);
 }
 
+/* Nobody will know that they were there. */
 static void mh_drop_made(struct moheap *heap, const moheap_ref_t *refs, size_t n)
 {
 	struct moheap_op op = { .code = MOHEAP_OP_DROP };
@@ -82,6 +84,7 @@ static void mh_drop_made(struct moheap *heap, const moheap_ref_t *refs, size_t n
 
 	for (i = 0; i < n; i++) {
 		op.ref = refs[i];
+		mh_word_set(heap, refs[i], MH_UNMADE);
 		mh_queue_add(heap, &op);
 	}
 }

@@ -7,6 +7,8 @@
  *	flags | n	n references; the client holds the object
  *	MH_DROPPED | i	no reference; operation i of the queue dropped it, unless the queue has
  *			gone out since: a hint, to be verified, and never cleared
+ *	MH_UNMADE	no reference, nor was there one: given back by a call that made it, and
+ *			failed
  *
  * The flags MH_LOCAL and MH_UNTOLD are explained in young.c. Since the generation is part of the
  * word, a ref of an object that is gone never finds the count of the one that took its block.
@@ -27,6 +29,7 @@
 #define MH_LOCAL	0x40000000U
 #define MH_UNTOLD	0x20000000U
 #define MH_COUNT	0x1fffffffU
+#define MH_UNMADE	MH_UNTOLD	/* and no reference */
 
 /* The word of @ref with @low in bits 31..0. */
 static inline __u64 mh_word(moheap_ref_t ref, __u32 low)
