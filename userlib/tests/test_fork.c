@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -360,6 +361,169 @@ static void fork_among_threads(void)
 	family_end(&f);
 }
 
+/* ---- Finalizers ---- */
+
+struct finals {
+	struct moheap *heap;
+	int type;
+	unsigned int calls;
+	pid_t forked;
+	atomic_int inside;
+	atomic_int go_on;
+};
+
+static void count_call(struct moheap *heap, moheap_ref_t ref, void *data)
+{
+	struct finals *f = data;
+
+	is(moheap_is_finalized(heap, ref), 1);
+	f->calls++;
+}
+
+static void finals_make(struct finals *f, moheap_finalizer_t finalizer)
+{
+	struct moheap_layout layout = {
+		.size = sizeof(layout),
+		.name = "final",
+		.payload = 8,
+		.flags = MOHEAP_TYPE_FINALIZE,
+	};
+
+	f->heap = tap_heap();
+	f->type = must(moheap_type_register(f->heap, &layout));
+	err_is(moheap_set_finalizer(f->heap, f->type, finalizer, f), 0);
+}
+
+static void child_finalizes_its_own(void *arg)
+{
+	struct finals *f = arg;
+
+	/* It listens from now on. */
+	is(moheap_dispatch(f->heap), 0);
+	err_is(moheap_decref(f->heap, tap_new(f->heap, f->type)), 0);
+	is(moheap_dispatch(f->heap), 1);
+	is(f->calls, 1);
+	err_is(moheap_set_finalizer(f->heap, f->type, NULL, NULL), 0);
+}
+
+static void finalizers_are_copied(void)
+{
+	struct finals f = { 0 };
+
+	finals_make(&f, count_call);
+	tap_wait(tap_fork(child_finalizes_its_own, &f));
+	is(moheap_dispatch(f.heap), 0);
+	err_is(moheap_decref(f.heap, tap_new(f.heap, f.type)), 0);
+	is(moheap_dispatch(f.heap), 1);
+	is(f.calls, 1);
+	is(tap_objects(f.heap), 0);
+}
+
+/* The first call waits. */
+static void wait_in_call(struct moheap *heap, moheap_ref_t ref, void *data)
+{
+	struct finals *f = data;
+
+	count_call(heap, ref, data);
+	atomic_store(&f->inside, 1);
+	while (!atomic_load(&f->go_on))
+		usleep(1000);
+}
+
+static void child_has_none_of_them(void *arg)
+{
+	struct finals *f = arg;
+	char byte;
+
+	is(moheap_dispatch(f->heap), 0);
+	is(write(pipes[0][1], "", 1), 1);
+	is(read(pipes[1][0], &byte, 1), 1);
+	is(moheap_dispatch(f->heap), 0);
+	is(tap_objects(f->heap), 0);
+	is(f->calls, 1);
+}
+
+static void objects_to_finalize_stay_the_parents(void)
+{
+	struct finals f = { 0 };
+	unsigned int i;
+	pid_t child;
+	char byte;
+
+	ok(!pipe(pipes[0]) && !pipe(pipes[1]));
+	finals_make(&f, wait_in_call);
+	for (i = 0; i < 10; i++)
+		err_is(moheap_decref(f.heap, tap_new(f.heap, f.type)), 0);
+	err_is(moheap_flush(f.heap), 0);
+	err_is(moheap_start_dispatcher(f.heap), 0);
+	while (!atomic_load(&f.inside))
+		usleep(1000);
+	child = tap_fork(child_has_none_of_them, &f);
+	is(read(pipes[0][0], &byte, 1), 1);
+	is(tap_objects(f.heap), 10);
+	atomic_store(&f.go_on, 1);
+	err_is(moheap_stop_dispatcher(f.heap), 0);
+	is(moheap_dispatch(f.heap), 0);
+	is(f.calls, 10);
+	is(write(pipes[1][1], "", 1), 1);
+	tap_wait(child);
+	is(tap_objects(f.heap), 0);
+}
+
+static void fork_in_call(struct moheap *heap, moheap_ref_t ref, void *data)
+{
+	struct finals *f = data;
+
+	count_call(heap, ref, data);
+	if (f->calls == 1)
+		f->forked = fork();
+	/* Whichever of the two it is has the object until here. */
+	is(moheap_incref(heap, ref), 0);
+	is(moheap_decref(heap, ref), 0);
+}
+
+/* The child goes on in the call, with this object, and leaves the others. */
+static void fork_in_a_finalizer(void)
+{
+	struct finals f = { 0 };
+	unsigned int i;
+
+	finals_make(&f, fork_in_call);
+	for (i = 0; i < 3; i++)
+		err_is(moheap_decref(f.heap, tap_new(f.heap, f.type)), 0);
+	must(moheap_dispatch(f.heap));
+	if (!f.forked) {
+		is(f.calls, 1);
+		err_is(moheap_close(f.heap), 0);
+		fflush(stdout);
+		_exit(0);
+	}
+	tap_wait(f.forked);
+	is(f.calls, 3);
+	is(tap_objects(f.heap), 0);
+}
+
+static void child_without_a_client(void *arg)
+{
+	struct finals *f = arg;
+
+	err_is(moheap_dispatch(f->heap), -ENOTCONN);
+	err_is(moheap_set_finalizer(f->heap, f->type, NULL, NULL), 0);
+	err_is(moheap_set_finalizer(f->heap, f->type, count_call, f), -ENOTCONN);
+}
+
+static void no_client_no_finalizers(void)
+{
+	struct finals f = { 0 };
+
+	finals_make(&f, count_call);
+	err_is(moheap_set_fork(f.heap, MOHEAP_FORK_NONE), 0);
+	tap_wait(tap_fork(child_without_a_client, &f));
+	err_is(moheap_decref(f.heap, tap_new(f.heap, f.type)), 0);
+	is(moheap_dispatch(f.heap), 1);
+	is(f.calls, 1);
+}
+
 /* ---- exec and its kin ---- */
 
 static void spawned_programs_hold_nothing(void)
@@ -396,6 +560,10 @@ static const struct tap_case cases[] = {
 	{ "a clone that fails is as NONE", a_clone_that_fails_is_none },
 	{ "MOHEAP_FORK_SHARE is one client", share_is_one_client },
 	{ "fork among threads", fork_among_threads },
+	{ "finalizers are copied", finalizers_are_copied },
+	{ "objects to finalize stay the parent's", objects_to_finalize_stay_the_parents },
+	{ "fork in a finalizer", fork_in_a_finalizer },
+	{ "no client, no finalizers", no_client_no_finalizers },
 	{ "spawned programs hold nothing", spawned_programs_hold_nothing },
 };
 
