@@ -210,6 +210,68 @@ long long moheap_getallocatedblocks(struct moheap *heap);
 MOHEAP_API
 int moheap_debugmallocstats(struct moheap *heap, FILE *file);
 
+/* ---- Callbacks ---- */
+
+/**
+ * enum moheap_gc_phase - what a callback is called for
+ * @MOHEAP_GC_START: a collection begins
+ * @MOHEAP_GC_STOP: a collection has ended
+ */
+enum moheap_gc_phase {
+	MOHEAP_GC_START = 0,
+	MOHEAP_GC_STOP = 1,
+};
+
+/**
+ * struct moheap_gc_info - what a callback is told
+ * @size: sizeof(struct moheap_gc_info)
+ * @generation: of the collection; of the last where it is several
+ * @count: how many collections this is about. What happens between two calls of moheap_dispatch()
+ *	is told together, and figures are sums
+ * @collected: objects found unreachable and freed; 0 at the start
+ * @uncollectable: objects found unreachable and kept for good; 0 at the start
+ * @finalizing: objects found unreachable, and to be finalized first; 0 at the start
+ */
+struct moheap_gc_info {
+	__u32 size;
+	__u32 generation;
+	__u64 count;
+	__u64 collected;
+	__u64 uncollectable;
+	__u64 finalizing;
+};
+
+/* @info is good until the callback returns. @data is what was given with the callback. */
+typedef void (*moheap_gc_callback_t)(struct moheap *heap, enum moheap_gc_phase phase,
+				     const struct moheap_gc_info *info, void *data);
+
+/**
+ * moheap_gc_callback_add() - have a function called for collections: gc.callbacks.append()
+ * @heap: the heap
+ * @callback: called by whoever dispatches (moheap-events.h), when a collection began, and when it
+ *	ended: whichever process asked for it, or the collector by itself
+ * @data: for @callback
+ *
+ * Callbacks are called in the order in which they were added; one that was added twice, twice.
+ *
+ * Return: 0; -ENOMEM.
+ */
+MOHEAP_API MOHEAP_WARN_UNUSED
+int moheap_gc_callback_add(struct moheap *heap, moheap_gc_callback_t callback, void *data);
+
+/**
+ * moheap_gc_callback_remove() - and no longer: gc.callbacks.remove()
+ * @heap: the heap
+ * @callback: as it was added; where that was more than once, the first
+ * @data: likewise
+ *
+ * Waits for another thread that is in it: when this returns, it is not called any more.
+ *
+ * Return: 0; -ENOENT: it was not added.
+ */
+MOHEAP_API
+int moheap_gc_callback_remove(struct moheap *heap, moheap_gc_callback_t callback, void *data);
+
 #ifdef __cplusplus
 }
 #endif

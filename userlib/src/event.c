@@ -59,11 +59,18 @@ void mh_events_init(struct moheap *heap)
 
 	TAILQ_INIT(&events->all);
 	TAILQ_INIT(&events->dead);
+	TAILQ_INIT(&events->callbacks);
 	events->dispatcher.wake_fd = -1;
 }
 
 void mh_events_free(struct moheap *heap)
 {
+	struct mh_gc_callback *callback;
+
+	while ((callback = TAILQ_FIRST(&heap->events.callbacks))) {
+		TAILQ_REMOVE(&heap->events.callbacks, callback, list);
+		free(callback);
+	}
 	free(heap->events.table);
 }
 
@@ -155,7 +162,8 @@ bool mh_events_inside(struct moheap *heap)
 
 static __u32 mh_events_wanted(const struct mh_events *events)
 {
-	return events->finalizers ? MOHEAP_LISTEN_FINALIZE : 0;
+	return (events->finalizers ? MOHEAP_LISTEN_FINALIZE : 0) |
+	       (TAILQ_EMPTY(&events->callbacks) ? 0 : MOHEAP_LISTEN_COLLECT);
 }
 
 /*
@@ -406,6 +414,44 @@ static void mh_event_finalize(struct moheap *heap, moheap_ref_t ref, unsigned in
 	mh_hold_lose(heap, ref);
 }
 
+/* The first that is younger than @serial, and not younger than @last. */
+static struct mh_gc_callback *mh_gc_callback_after(const struct mh_events *events, __u64 serial,
+						   __u64 last)
+{
+	struct mh_gc_callback *callback;
+
+	TAILQ_FOREACH(callback, &events->callbacks, list)
+		if (callback->serial > serial && callback->serial <= last)
+			return callback;
+	return NULL;
+}
+
+/* All callbacks there are now; they may add and remove some, themselves included. */
+static bool mh_event_collection(struct moheap *heap, const struct moheap_event *event)
+{
+	enum moheap_gc_phase phase = event->type == MOHEAP_EVENT_COLLECT_BEGIN ? MOHEAP_GC_START :
+										  MOHEAP_GC_STOP;
+	const struct moheap_gc_info info = {
+		.size = sizeof(info),
+		.generation = event->index,
+		.count = event->count,
+		.collected = event->collected,
+		.uncollectable = event->uncollectable,
+		.finalizing = event->finalizing,
+	};
+	struct mh_events *events = &heap->events;
+	struct mh_gc_callback *next, copy = { .serial = 0 };
+	__u64 last = events->serial;
+
+	while ((next = mh_gc_callback_after(events, copy.serial, last))) {
+		copy = *next;
+		mh_events_tell(heap, next);
+		copy.callback(heap, phase, &info, copy.data);
+		mh_events_told(heap);
+	}
+	return copy.serial;
+}
+
 /* Return whether anything was done. */
 static bool mh_event_handle(struct moheap *heap, const struct moheap_event *event)
 {
@@ -420,6 +466,9 @@ static bool mh_event_handle(struct moheap *heap, const struct moheap_event *even
 	case MOHEAP_EVENT_FINALIZE:
 		mh_event_finalize(heap, event->ref, event->index);
 		return true;
+	case MOHEAP_EVENT_COLLECT_BEGIN:
+	case MOHEAP_EVENT_COLLECT_END:
+		return mh_event_collection(heap, event);
 	default:
 		return false;
 	}

@@ -37,6 +37,20 @@ struct mh_watcher {
 	__u64 serial;
 };
 
+/**
+ * struct mh_gc_callback - a function to be called for collections
+ * @list: in heap->events.callbacks
+ * @serial: those that are older have smaller ones
+ * @callback: the program's
+ * @data: for @callback
+ */
+struct mh_gc_callback {
+	TAILQ_ENTRY(mh_gc_callback) list;
+	__u64 serial;
+	moheap_gc_callback_t callback;
+	void *data;
+};
+
 int mh_watcher_add(struct moheap *heap, struct mh_watcher *watcher, moheap_ref_t ref);
 bool mh_watcher_remove(struct moheap *heap, struct mh_watcher *watcher);
 

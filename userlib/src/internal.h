@@ -363,6 +363,7 @@ void mh_trace(struct moheap *heap, const moheap_ref_t *refs, size_t n);
 
 LIST_HEAD(mh_watcher_chain, mh_watcher);
 TAILQ_HEAD(mh_watcher_list, mh_watcher);
+TAILQ_HEAD(mh_gc_callback_list, mh_gc_callback);
 
 /**
  * struct mh_dispatcher - the library's thread that dispatches events
@@ -386,11 +387,13 @@ struct mh_dispatcher {
  * @size: entries there: a power of two, or 0
  * @armed: how many of @all are
  * @unarmed: how many are not
- * @serial: the last that was given to a watcher
+ * @serial: the last that was given to a watcher, or to a callback
+ * @callbacks: functions to be called for collections, oldest first
  * @busy: somebody dispatches
  * @open: the file is non-blocking
  * @owner: who does
- * @current: what is being told: a watcher whose died() is running, a type whose finalizer is
+ * @current: what is being told: a watcher whose died() is running, a type whose finalizer is, a
+ *	callback that is
  * @finalizing: the object that a finalizer is running for, or 0
  * @finalizers: how many types have one
  * @listening: MOHEAP_LISTEN_*: what the kernel was asked for
@@ -409,6 +412,7 @@ struct mh_events {
 	size_t armed;
 	size_t unarmed;
 	__u64 serial;
+	struct mh_gc_callback_list callbacks;
 	bool busy;
 	bool open;
 	pthread_t owner;

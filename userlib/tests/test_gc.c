@@ -459,6 +459,220 @@ static void immortal_objects(void)
 	err_is(moheap_immortal(heap, b), -ESTALE);
 }
 
+/* ---- Callbacks ---- */
+
+static struct visit {
+	int who;
+	enum moheap_gc_phase phase;
+	struct moheap_gc_info info;
+} visits[200];
+
+static unsigned int nvisits;
+
+static int cb1 = 1, cb2 = 2;
+
+static void visited(struct moheap *heap, enum moheap_gc_phase phase,
+		    const struct moheap_gc_info *info, void *data)
+{
+	ok(nvisits < TAP_COUNT(visits));
+	is(info->size, sizeof(*info));
+	visits[nvisits++] = (struct visit){ *(int *)data, phase, *info };
+}
+
+static struct moheap *visited_heap(void)
+{
+	struct moheap *heap = quiet_heap();
+
+	err_is(moheap_gc_callback_add(heap, visited, &cb1), 0);
+	err_is(moheap_gc_callback_add(heap, visited, &cb2), 0);
+	is(moheap_dispatch(heap), 0);
+	return heap;
+}
+
+/* Starts and ends, of both callbacks in turn. */
+static void visits_are(unsigned int generation, unsigned int collected)
+{
+	unsigned int i;
+
+	is(nvisits, 4);
+	for (i = 0; i < nvisits; i++) {
+		is(visits[i].who, i % 2 + 1);
+		is(visits[i].phase, i < 2 ? MOHEAP_GC_START : MOHEAP_GC_STOP);
+		is(visits[i].info.generation, generation);
+		is(visits[i].info.collected, i < 2 ? 0 : collected);
+		is(visits[i].info.uncollectable, 0);
+		is(visits[i].info.finalizing, 0);
+		ok(visits[i].info.count >= 1);
+	}
+	nvisits = 0;
+}
+
+static void callback_test_collect(void)
+{
+	struct moheap *heap = visited_heap();
+
+	collect(heap, MOHEAP_COLLECT_LOCAL);
+	is(nvisits, 0);
+	is(moheap_dispatch(heap), 2);
+	visits_are(0, 0);
+	is(moheap_dispatch(heap), 0);
+	is(nvisits, 0);
+}
+
+static void test_collect_generation(void)
+{
+	struct moheap *heap = visited_heap();
+
+	collect(heap, MOHEAP_COLLECT_LOCAL_ALL);
+	is(moheap_dispatch(heap), 2);
+	visits_are(1, 0);
+	collect(heap, MOHEAP_COLLECT_FULL);
+	is(moheap_dispatch(heap), 2);
+	visits_are(2, 0);
+}
+
+static void test_collect_garbage(void)
+{
+	struct moheap *heap = visited_heap();
+	int type = tap_type(heap, "a", 16, 1);
+
+	err_is(moheap_decref(heap, ring(heap, type, 3)), 0);
+	is(collect(heap, MOHEAP_COLLECT_LOCAL_ALL), 3);
+	is(moheap_dispatch(heap), 2);
+	visits_are(1, 3);
+	/* Several are told together. */
+	err_is(moheap_decref(heap, ring(heap, type, 5)), 0);
+	is(collect(heap, MOHEAP_COLLECT_LOCAL), 5);
+	err_is(moheap_decref(heap, ring(heap, type, 7)), 0);
+	is(collect(heap, MOHEAP_COLLECT_LOCAL), 7);
+	is(moheap_dispatch(heap), 2);
+	is(visits[0].info.count, 2);
+	is(visits[3].info.count, 2);
+	visits_are(0, 5 + 7);
+}
+
+static void finalized(struct moheap *heap, moheap_ref_t ref, void *data)
+{
+	is(moheap_is_finalized(heap, ref), 1);
+}
+
+static void callbacks_tell_of_what_is_finalized_first(void)
+{
+	struct moheap *heap = visited_heap();
+	struct moheap_layout layout = {
+		.size = sizeof(layout), .name = "a", .slots = 1, .flags = MOHEAP_TYPE_FINALIZE,
+	};
+	int type = must(moheap_type_register(heap, &layout));
+
+	err_is(moheap_set_finalizer(heap, type, finalized, NULL), 0);
+	err_is(moheap_decref(heap, ring(heap, type, 4)), 0);
+	is(collect(heap, MOHEAP_COLLECT_LOCAL), 4);
+	is(moheap_dispatch(heap), 2 + 4);
+	is(nvisits, 4);
+	is(visits[3].info.collected, 0);
+	is(visits[3].info.finalizing, 4);
+	is(collect(heap, MOHEAP_COLLECT_FULL), 4);
+	is(tap_objects(heap), 0);
+}
+
+/* Takes itself away, and brings others. */
+static void changes_callbacks(struct moheap *heap, enum moheap_gc_phase phase,
+			      const struct moheap_gc_info *info, void *data)
+{
+	visited(heap, phase, info, data);
+	err_is(moheap_gc_callback_remove(heap, changes_callbacks, data), 0);
+	err_is(moheap_gc_callback_remove(heap, visited, &cb2), 0);
+	err_is(moheap_gc_callback_add(heap, visited, &cb1), 0);
+	err_is(moheap_dispatch(heap), -EDEADLK);
+	err_is(moheap_close(heap), -EDEADLK);
+	collect(heap, MOHEAP_COLLECT_LOCAL);
+}
+
+static void callbacks_come_and_go(void)
+{
+	struct moheap *heap = quiet_heap();
+	static int first = 3;
+
+	err_is(moheap_gc_callback_remove(heap, visited, &cb1), -ENOENT);
+	err_is(moheap_gc_callback_add(heap, changes_callbacks, &first), 0);
+	err_is(moheap_gc_callback_add(heap, visited, &cb1), 0);
+	err_is(moheap_gc_callback_add(heap, visited, &cb2), 0);
+	err_is(moheap_gc_callback_remove(heap, visited, &first), -ENOENT);
+	collect(heap, MOHEAP_COLLECT_LOCAL);
+	is(moheap_dispatch(heap), 2);
+	/* Of the start the first one and cb1 are told, of the end cb1, which is there twice. */
+	is(nvisits, 4);
+	is(visits[0].who, 3);
+	is(visits[1].who, 1);
+	is(visits[2].who, 1);
+	is(visits[2].phase, MOHEAP_GC_STOP);
+	is(visits[3].who, 1);
+	nvisits = 0;
+	is(moheap_dispatch(heap), 2);
+	is(nvisits, 4);
+	err_is(moheap_gc_callback_remove(heap, visited, &cb1), 0);
+	err_is(moheap_gc_callback_remove(heap, visited, &cb1), 0);
+	err_is(moheap_gc_callback_remove(heap, visited, &cb1), -ENOENT);
+	collect(heap, MOHEAP_COLLECT_LOCAL);
+	is(moheap_dispatch(heap), 0);
+	is(nvisits, 4);
+}
+
+/* Who may only look is told as well. */
+static void callbacks_of_readers(void)
+{
+	struct moheap *heap = quiet_heap(), *reader;
+
+	err_is(moheap_join(moheap_fd(heap), MOHEAP_JOIN_READ_ONLY, &reader), 0);
+	err_is(moheap_gc_callback_add(reader, visited, &cb1), 0);
+	err_is(moheap_gc_callback_add(reader, visited, &cb2), 0);
+	collect(heap, MOHEAP_COLLECT_LOCAL);
+	is(moheap_dispatch(heap), 0);
+	is(moheap_dispatch(reader), 2);
+	visits_are(0, 0);
+	err_is(moheap_close(reader), 0);
+}
+
+static atomic_int callback_is_in, callback_has_come, callback_may_go;
+
+static void slow_callback(struct moheap *heap, enum moheap_gc_phase phase,
+			  const struct moheap_gc_info *info, void *data)
+{
+	atomic_store(&callback_is_in, 1);
+	atomic_store(&callback_has_come, 1);
+	while (!atomic_load(&callback_may_go))
+		usleep(100);
+	atomic_store(&callback_is_in, 0);
+}
+
+static void *let_callback_go(void *arg)
+{
+	usleep(20000);
+	atomic_store(&callback_may_go, 1);
+	return NULL;
+}
+
+static void removed_while_called(void)
+{
+	struct moheap *heap = quiet_heap();
+	pthread_t thread;
+
+	err_is(moheap_gc_callback_add(heap, slow_callback, NULL), 0);
+	err_is(moheap_start_dispatcher(heap), 0);
+	collect(heap, MOHEAP_COLLECT_LOCAL);
+	while (!atomic_load(&callback_has_come))
+		usleep(100);
+	is(pthread_create(&thread, NULL, let_callback_go, NULL), 0);
+	err_is(moheap_gc_callback_remove(heap, slow_callback, NULL), 0);
+	is(atomic_load(&callback_is_in), 0);
+	pthread_join(thread, NULL);
+	/* Nor will it be called any more. */
+	atomic_store(&callback_has_come, 0);
+	collect(heap, MOHEAP_COLLECT_LOCAL);
+	err_is(moheap_stop_dispatcher(heap), 0);
+	is(atomic_load(&callback_has_come), 0);
+}
+
 /* ---- Found while all changes ---- */
 
 struct churn {
@@ -536,6 +750,13 @@ static const struct tap_case cases[] = {
 	{ "test_get_referents", test_get_referents },
 	{ "test_is_tracked", test_is_tracked },
 	{ "test_is_finalized", test_is_finalized },
+	{ "GCCallbackTests.test_collect", callback_test_collect },
+	{ "test_collect_generation", test_collect_generation },
+	{ "test_collect_garbage", test_collect_garbage },
+	{ "callbacks tell of what is finalized first", callbacks_tell_of_what_is_finalized_first },
+	{ "callbacks come and go", callbacks_come_and_go },
+	{ "callbacks of readers", callbacks_of_readers },
+	{ "removed while called", removed_while_called },
 	{ "immortal objects stay", immortal_objects },
 	{ "what lives is found once, whatever else changes", found_once_whatever_changes },
 };
