@@ -8,6 +8,9 @@ side has one of the same name for each. An operation that makes no sense on
 what is in its registers does nothing, and prints "x".
 
 Lists, dicts and sets compare by identity, as moheap_equal() does it.
+
+Of callbacks CPython defines the order for one object only, so what was called is
+sorted by objects.
 """
 
 import gc
@@ -15,6 +18,9 @@ import sys
 import weakref
 
 REGISTERS = 48
+WEAKS = 16      # weak references
+FINALIZERS = 8
+WEAK_DICTS = 2  # of each kind
 
 
 class List(list):
@@ -50,12 +56,21 @@ class Witness:
 
 r = [None] * REGISTERS
 born = []
+weaks = [None] * WEAKS
+finalizers = [None] * FINALIZERS
+valued = [weakref.WeakValueDictionary() for _ in range(WEAK_DICTS)]
+keyed = [weakref.WeakKeyDictionary() for _ in range(WEAK_DICTS)]
+weak_sets = [weakref.WeakSet() for _ in range(WEAK_DICTS)]
+callbacks = 0
+called = []
 
 
 def known(thing):
     """A new object that is asked for later: does it still live?"""
     thing.serial = len(born)
     born.append(weakref.ref(thing))
+    # All without a callback are this one, and weak dicts and sets ask it.
+    hash(born[-1])
     return thing
 
 
@@ -361,6 +376,215 @@ def set_clear(s):
     r[s].clear()
 
 
+# Weak references
+
+def is_known(thing):
+    return isinstance(thing, (List, Dict, Set, Node))
+
+
+def callback(thing):
+    """What to call when it is dead: notes whose it was, and which callback."""
+    global callbacks
+    entry = (thing.serial, callbacks)
+    callbacks += 1
+    return lambda *_: called.append(entry)
+
+
+def weak_new(w, a, i):
+    if not is_known(r[a]):
+        return "x"
+    weaks[w % WEAKS] = weakref.ref(r[a], callback(r[a]) if i % 2 else None)
+    return "ok"
+
+
+def weak_drop(w):
+    weaks[w % WEAKS] = None
+    return "ok"
+
+
+def weak_get(w, out):
+    ref = weaks[w % WEAKS]
+    r[out] = ref and ref()
+    return describe(r[out])
+
+
+def weak_equal(w, v):
+    return str(int(weaks[w % WEAKS] == weaks[v % WEAKS]))
+
+
+def weak_hash(w):
+    try:
+        hash(weaks[w % WEAKS])
+    except TypeError:
+        return "x"
+    return "ok"
+
+
+def weak_count(a):
+    return str(weakref.getweakrefcount(r[a])) if is_known(r[a]) else "x"
+
+
+def weak_calls():
+    calls = " ".join(f"{serial}:{number}" for serial, number in
+                     sorted(called, key=lambda entry: entry[0]))
+    called.clear()
+    return calls
+
+
+def finalize_new(f, a):
+    if not is_known(r[a]):
+        return "x"
+    finalizer = weakref.finalize(r[a], callback(r[a]))
+    finalizer.atexit = False
+    finalizers[f % FINALIZERS] = finalizer
+    return "ok"
+
+
+def finalize_call(f):
+    finalizer = finalizers[f % FINALIZERS]
+    if not finalizer or not finalizer.alive:
+        return "x"
+    finalizer()
+    return "ok"
+
+
+def finalize_detach(f):
+    finalizer = finalizers[f % FINALIZERS]
+    return "ok" if finalizer and finalizer.detach() else "x"
+
+
+def finalize_alive(f):
+    finalizer = finalizers[f % FINALIZERS]
+    return str(int(bool(finalizer and finalizer.alive)))
+
+
+# Weak dicts and sets. Where a key or value is weak it is one of those known
+
+def valued_set(d, key, value):
+    if r[key] is None or not is_known(r[value]):
+        return "x"
+    valued[d % WEAK_DICTS][r[key]] = r[value]
+    return "ok"
+
+
+def keyed_set(d, key, value):
+    if not is_known(r[key]):
+        return "x"
+    keyed[d % WEAK_DICTS][r[key]] = r[value]
+    return "ok"
+
+
+def weak_dict_get(d, key, out):
+    if key not in d:
+        return "x"
+    r[out] = d[key]
+    return "ok"
+
+
+def valued_get(d, key, out):
+    return weak_dict_get(valued[d % WEAK_DICTS], r[key], out)
+
+
+def keyed_get(d, key, out):
+    if not is_known(r[key]):
+        return "x"
+    return weak_dict_get(keyed[d % WEAK_DICTS], r[key], out)
+
+
+def weak_dict_pop(d, key, out):
+    if key not in d:
+        return "x"
+    r[out] = d.pop(key)
+    return "ok"
+
+
+def valued_pop(d, key, out):
+    return weak_dict_pop(valued[d % WEAK_DICTS], r[key], out)
+
+
+def keyed_pop(d, key, out):
+    if not is_known(r[key]):
+        return "x"
+    return weak_dict_pop(keyed[d % WEAK_DICTS], r[key], out)
+
+
+def weak_dict_popitem(d, out, out2):
+    if not d:
+        return "x"
+    r[out], r[out2] = d.popitem()
+    return "ok"
+
+
+def valued_popitem(d, out, out2):
+    return weak_dict_popitem(valued[d % WEAK_DICTS], out, out2)
+
+
+def keyed_popitem(d, out, out2):
+    return weak_dict_popitem(keyed[d % WEAK_DICTS], out, out2)
+
+
+def weak_dict_show(d):
+    items = " ".join(f"{describe(k)}:{describe(v)}" for k, v in d.items())
+    return f"{len(d)} {items}"
+
+
+def valued_show(d):
+    return weak_dict_show(valued[d % WEAK_DICTS])
+
+
+def keyed_show(d):
+    return weak_dict_show(keyed[d % WEAK_DICTS])
+
+
+def valued_update(d):
+    valued[d % WEAK_DICTS].update(valued[(d + 1) % WEAK_DICTS])
+    return "ok"
+
+
+def keyed_update(d):
+    keyed[d % WEAK_DICTS].update(keyed[(d + 1) % WEAK_DICTS])
+    return "ok"
+
+
+def valued_clear(d):
+    valued[d % WEAK_DICTS].clear()
+    return "ok"
+
+
+def keyed_clear(d):
+    keyed[d % WEAK_DICTS].clear()
+    return "ok"
+
+
+def weak_set_add(s, key):
+    if not is_known(r[key]):
+        return "x"
+    weak_sets[s % WEAK_DICTS].add(r[key])
+    return "ok"
+
+
+def weak_set_discard(s, key):
+    if is_known(r[key]):
+        weak_sets[s % WEAK_DICTS].discard(r[key])
+    return "ok"
+
+
+def weak_set_show(s):
+    keys = weak_sets[s % WEAK_DICTS]
+    return f"{len(keys)} " + " ".join(sorted(map(describe, keys)))
+
+
+def weak_set_change(s, i):
+    keys, other = weak_sets[s % WEAK_DICTS], weak_sets[(s + 1) % WEAK_DICTS]
+    if i % 3 == 0:
+        keys.update(other)
+    elif i % 3 == 1:
+        keys.difference_update(other)
+    else:
+        keys.symmetric_difference_update(other)
+    return str(int(keys.issubset(other)))
+
+
 # Who lives
 
 def alive():
@@ -369,12 +593,14 @@ def alive():
 
 def collect():
     gc.collect()
-    return alive()
+    return f"{alive()} / {weak_calls()}"
 
 
 def drop_all():
     for i in range(REGISTERS):
         r[i] = None
+    for thing in valued + keyed + weak_sets:
+        thing.clear()
     return alive()
 
 
