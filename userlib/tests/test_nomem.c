@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR LGPL-2.1-only
 /*
- * Containers while the kernel runs out of memory: an allocation of a call fails, the first or a
- * later one, or some do, for the library tries again where it has given something back. A call
- * that fails then must have changed nothing, and must work when there is memory again.
+ * Containers and weak references while the kernel runs out of memory: an allocation of a call
+ * fails, the first or a later one, or some do, for the library tries again where it has given
+ * something back. A call that fails then must have changed nothing, and must work when there is
+ * memory again.
  *
  * The call is made by a client that is new to the heap: whatever it makes needs memory in the
  * kernel.
@@ -256,6 +257,56 @@ static int bytes_new(struct scene *s)
 	return moheap_bytes_new(s->heap, "some bytes", 10, &s->made);
 }
 
+/* Weak ones are this process's: the client's end takes them along. */
+
+static void not_called(struct moheap *heap, struct moheap_weakref *weakref, void *data)
+{
+	tap_fail(__FILE__, __LINE__, "%p %p %p", (void *)heap, (void *)weakref, data);
+}
+
+static int weakref_new(struct scene *s)
+{
+	struct moheap_weakref *weakref;
+
+	return moheap_weakref_new(s->heap, s->list, not_called, NULL, &weakref);
+}
+
+static int weakvaluedict_set(struct scene *s)
+{
+	struct moheap_weakvaluedict *dict;
+
+	err_is(moheap_weakvaluedict_new(s->heap, &dict), 0);
+	return moheap_weakvaluedict_set(s->heap, dict, s->fresh, s->list);
+}
+
+static int weakkeydict_set(struct scene *s)
+{
+	struct moheap_weakkeydict *dict;
+
+	err_is(moheap_weakkeydict_new(s->heap, &dict), 0);
+	return moheap_weakkeydict_set(s->heap, dict, s->list, s->fresh);
+}
+
+static int weakset_add(struct scene *s)
+{
+	struct moheap_weakset *set;
+	int ret;
+
+	err_is(moheap_weakset_new(s->heap, &set), 0);
+	ret = moheap_weakset_add(s->heap, set, s->list);
+	return ret < 0 ? ret : 0;
+}
+
+static int finalize_new(struct scene *s)
+{
+	struct moheap_finalize *finalize;
+	int err = moheap_finalize_new(s->heap, s->list, NULL, NULL, &finalize);
+
+	if (!err)
+		moheap_finalize_set_atexit(s->heap, finalize, false);
+	return err;
+}
+
 struct call {
 	const char *name;
 	int (*run)(struct scene *s);
@@ -282,6 +333,11 @@ static const struct call calls[] = {
 	{ "set_intersection", set_intersection },
 	{ "tuple_new", tuple_new },
 	{ "bytes_new", bytes_new },
+	{ "weakref_new", weakref_new },
+	{ "weakvaluedict_set", weakvaluedict_set },
+	{ "weakkeydict_set", weakkeydict_set },
+	{ "weakset_add", weakset_add },
+	{ "finalize_new", finalize_new },
 };
 
 /* Returns whether the call failed. */
@@ -304,6 +360,7 @@ static bool fails_once(const struct call *call, struct moheap *heap, unsigned in
 		contents_of(&s, &after);
 		ok(!memcmp(&before, &after, sizeof(before)));
 		ok(!s.made && !s.made2);
+		is(moheap_getweakrefcount(s.heap, s.list), 0);
 		err_is(moheap_trim(s.heap), 0);
 		is(tap_objects(heap), objects);
 		err_is(call->run(&s), 0);
