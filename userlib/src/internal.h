@@ -4,10 +4,11 @@
  *
  * Dependencies point downwards only:
  *
- *	container.h	says what is on top of all this
+ *	weakmap.h	weak dicts and sets: weakmap.c, weakdict.c, weakset.c
+ *	container.h	says what is on top of all that follows
  *	trace.h		and what of traces, when they are looked at
  *	kinds.c		the types of containers
- *	weak.h		weak references, and what is made of them
+ *	weak.h		weak references: weakref.c; finalizers that are called once: finalize.c
  *	gc.c, iterate.c	what Python's gc and sys tell; objects found
  *	callback.c	functions that programs register
  *	event.c		what the kernel tells, and who is to hear of it

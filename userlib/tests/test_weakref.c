@@ -419,6 +419,44 @@ static void test_gc_during_ref_creation(void)
 	drop(heap, referenced);
 }
 
+static struct moheap_weakref *from_del[2];
+
+static void ref_from_del(struct moheap *heap, moheap_ref_t ref, void *data)
+{
+	from_del[0] = plain(heap, ref);
+	from_del[1] = weakref_with(heap, ref, noted, data);
+}
+
+/* What is about to go can have weak references: they are told of its death. */
+static void test_ref_created_during_del(void)
+{
+	struct moheap_layout layout = {
+		.size = sizeof(layout), .flags = MOHEAP_TYPE_FINALIZE, .name = "Target",
+		.payload = 8, .slots = 1,
+	};
+	struct moheap *heap = tap_heap();
+	moheap_ref_t w;
+	int type, i;
+
+	type = must(moheap_type_register(heap, &layout));
+	err_is(moheap_set_finalizer(heap, type, ref_from_del, &layout), 0);
+	/* Of one that goes by its count, and of one in a cycle. */
+	for (i = 0; i < 2; i++) {
+		w = tap_new(heap, type);
+		err_is(moheap_store(heap, w, 0, i ? w : 0), 0);
+		drop(heap, w);
+		collect(heap);
+		is(moheap_dispatch(heap), 1);
+		is(calls.n, i);
+		collect(heap);
+		is(moheap_dispatch(heap), 1);
+		is(calls.n, i + 1);
+		ok(calls.weakrefs[i] == from_del[1] && calls.data[i] == &layout);
+		gives(heap, from_del[0], 0);
+	}
+	is(tap_objects(heap), 0);
+}
+
 static void test_equality(void)
 {
 	struct moheap *heap = tap_heap();
@@ -839,6 +877,7 @@ static const struct tap_case cases[] = {
 	PYTHON(test_callback_in_cycle_resurrection),
 	PYTHON(test_callbacks_on_callback),
 	PYTHON(test_gc_during_ref_creation),
+	PYTHON(test_ref_created_during_del),
 	PYTHON(test_equality),
 	PYTHON(test_hashing),
 	PYTHON(test_trashcan_16602),
