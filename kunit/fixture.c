@@ -716,6 +716,25 @@ u64 ku_collect(struct ku *ku, u32 generation)
 	return unreachable;
 }
 
+static u64 ku_set_aside(struct ku *ku, u32 flags)
+{
+	struct moheap_freeze freeze = { .size = sizeof(freeze), .flags = flags };
+
+	KU_OK(ku->test, mh_freeze(ku->heap, &freeze));
+	return freeze.frozen;
+}
+
+/* Return how many objects are frozen now. */
+u64 ku_freeze(struct ku *ku)
+{
+	return ku_set_aside(ku, 0);
+}
+
+u64 ku_unfreeze(struct ku *ku)
+{
+	return ku_set_aside(ku, MOHEAP_FREEZE_UNDO);
+}
+
 void ku_trace_begin(struct ku *ku)
 {
 	mutex_lock(&ku->heap->collect_lock);

@@ -172,6 +172,8 @@ u64 ku_object_bytes(struct ku *ku, u64 ref);
 
 void ku_tune(struct ku *ku, u32 set, u32 value);
 u64 ku_collect(struct ku *ku, u32 generation);
+u64 ku_freeze(struct ku *ku);
+u64 ku_unfreeze(struct ku *ku);
 void ku_trace_begin(struct ku *ku);
 bool ku_trace_step(struct ku *ku);
 void ku_trace_until(struct ku *ku, enum mh_phase phase);
@@ -213,6 +215,8 @@ extern struct kunit_suite ku_iterate_suite;
 extern struct kunit_suite ku_linger_suite;
 extern struct kunit_suite ku_site_suite;
 extern struct kunit_suite ku_site_live_suite;
+extern struct kunit_suite ku_freeze_suite;
+extern struct kunit_suite ku_freeze_live_suite;
 extern struct kunit_suite ku_oracle_suite;
 extern struct kunit_suite ku_oracle_live_suite;
 extern struct kunit_suite ku_oracle_guarded_suite;

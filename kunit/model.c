@@ -400,6 +400,7 @@ static void mr_renew(struct mr *r)
 		return;
 	o->ref = to;
 	o->site = 0;
+	o->frozen = false;
 }
 
 /* An object was made somewhere, or nowhere, says a client, if by another. */
@@ -628,11 +629,14 @@ static void mr_compare_traced(struct mr *r, u32 client)
 /* After a full collection there is what can be reached, and nothing else. */
 static void mr_compare(struct mr *r)
 {
-	u32 live, i;
+	u32 live, frozen = 0, i;
 
 	ku_collect(r->ku, MOHEAP_COLLECT_FULL);
 	live = oracle_search(&r->oracle);
 	KUNIT_ASSERT_EQ(r->ku->test, ku_objects(r->ku), live);
+	for (i = 0; i < MR_OBJECTS; i++)
+		frozen += mr_object(r, i)->frozen;
+	KUNIT_ASSERT_EQ(r->ku->test, ku_stat(r->ku).frozen, frozen);
 	mr_read_events(r, U32_MAX);
 	for (i = 0; i < MR_OBJECTS; i++)
 		if (mr_object(r, i)->ref)
@@ -642,6 +646,36 @@ static void mr_compare(struct mr *r)
 	KUNIT_ASSERT_EQ(r->ku->test, moheap_check(r->ku->client), 0);
 	oracle_forget(&r->oracle);
 	cond_resched();
+}
+
+/* ---- Freezing ---- */
+
+static bool mr_in_stock(const struct oracle_object *o)
+{
+	return mr_empty(o) && o->holds && o->count == 1;
+}
+
+/* Once it is known what there is. */
+static void mr_freeze(struct mr *r)
+{
+	u32 i, n = 0;
+
+	mr_compare(r);
+	for (i = 0; i < MR_OBJECTS; i++) {
+		if (mr_object(r, i)->ref && !mr_in_stock(mr_object(r, i)))
+			mr_object(r, i)->frozen = true;
+		n += mr_object(r, i)->frozen;
+	}
+	KUNIT_ASSERT_EQ(r->ku->test, ku_freeze(r->ku), n);
+}
+
+static void mr_unfreeze(struct mr *r)
+{
+	u32 i;
+
+	KUNIT_ASSERT_EQ(r->ku->test, ku_unfreeze(r->ku), 0);
+	for (i = 0; i < MR_OBJECTS; i++)
+		mr_object(r, i)->frozen = false;
 }
 
 /* ---- The runs ---- */
@@ -691,6 +725,10 @@ static void mr_run(struct mr *r, u32 steps, u32 period, void (*between)(struct m
 			mr_replace_client(r);
 		if (!mr_below(r, 30))
 			mr_expect_alive(r);
+		if (!mr_below(r, 100))
+			mr_freeze(r);
+		if (!mr_below(r, 60))
+			mr_unfreeze(r);
 		if (oracle_room(&r->oracle) < MR_OBJECTS / 8)
 			mr_thin_out(r);
 		/* Of what is gone, only a comparison clears the table. */

@@ -41,6 +41,7 @@ u32 oracle_add(struct oracle *oracle, u64 ref, u32 nslots, u32 client)
 		o->watch = 0;
 		o->told = false;
 		o->site = 0;
+		o->frozen = false;
 		memset(o->slots, 0xff, sizeof(o->slots));
 		return i;
 	}
@@ -106,8 +107,7 @@ static void oracle_reach(struct oracle *oracle, u32 i, u32 references, u32 *tail
 	oracle->queue[(*tail)++] = i;
 }
 
-/* Find what can be reached, and count what refers to it. Return how much that is. */
-u32 oracle_search(struct oracle *oracle)
+static u32 oracle_search_once(struct oracle *oracle)
 {
 	u32 head = 0, tail = 0, i, j;
 	struct oracle_object *o;
@@ -117,7 +117,7 @@ u32 oracle_search(struct oracle *oracle)
 		oracle->objects[i].count = 0;
 	}
 	for (i = 0; i < oracle->size; i++)
-		if (oracle->objects[i].holds)
+		if (oracle->objects[i].holds || oracle->objects[i].frozen)
 			oracle_reach(oracle, i, hweight32(oracle->objects[i].holds), &tail);
 	while (head < tail) {
 		o = &oracle->objects[oracle->queue[head++]];
@@ -126,6 +126,28 @@ u32 oracle_search(struct oracle *oracle)
 				oracle_reach(oracle, o->slots[j], 1, &tail);
 	}
 	return tail;
+}
+
+/*
+ * Find what can be reached, and count what refers to it. Return how much that is. What is frozen
+ * and not referred to is not there: that is found, and with it gone, what it referred to.
+ */
+u32 oracle_search(struct oracle *oracle)
+{
+	bool again = true;
+	u32 n = 0, i;
+
+	while (again) {
+		n = oracle_search_once(oracle);
+		again = false;
+		for (i = 0; i < oracle->size; i++) {
+			if (!oracle->objects[i].frozen || oracle->objects[i].count)
+				continue;
+			oracle->objects[i].frozen = false;
+			again = true;
+		}
+	}
+	return n;
 }
 
 /* Free the entries of what the last search did not find. */

@@ -3,8 +3,8 @@
  * The oracle: what a graph must look like, kept in the simplest way there is.
  *
  * Objects are entries of a table, slots are indices into it, holds are a mask of clients. What
- * can be reached is found by a search from the holds. Nothing here knows how the module works:
- * no counts are kept, no object is freed before a search says so.
+ * can be reached is found by a search from the holds, and from what is frozen. Nothing here knows
+ * how the module works: no counts are kept, no object is freed before a search says so.
  */
 #ifndef MOHEAP_KUNIT_ORACLE_H
 #define MOHEAP_KUNIT_ORACLE_H
@@ -25,6 +25,7 @@
  * @told: that is told of
  * @site: its site, or 0
  * @tracer: the client whose that is
+ * @frozen: it is set aside from the collector: a root until nothing refers to it
  * @reached: the last search found it
  * @count: slots of objects that the last search found, and holds, that refer to it
  */
@@ -37,6 +38,7 @@ struct oracle_object {
 	bool told;
 	u32 site;
 	u32 tracer;
+	bool frozen;
 	bool reached;
 	u32 count;
 };

@@ -337,6 +337,29 @@ static void mp_collect(void *data)
 	}
 }
 
+/* What is frozen is soon unfrozen; a local pass, or a trace, may come in between. */
+static void mp_freeze(void *data)
+{
+	struct mp *mp = data;
+	struct moheap_freeze freeze = { };
+	u64 found;
+	u32 i;
+
+	/* Being told to stop interrupts what is under way. */
+	for (i = 0; !kthread_should_stop(); i++) {
+		freeze.flags = 0;
+		if (mh_freeze(mp->ku->heap, &freeze))
+			break;
+		if (i % 2 && moheap_collect(mp->ku->client, i % 3, &found))
+			break;
+		mp->collections += i % 2;
+		freeze.flags = MOHEAP_FREEZE_UNDO;
+		if (mh_freeze(mp->ku->heap, &freeze))
+			break;
+		cond_resched();
+	}
+}
+
 /* ---- Reading the graph ---- */
 
 /* A reference to @ref was found. */
@@ -486,6 +509,20 @@ static void beside_traces(struct kunit *test)
 	mp_compare(mp);
 }
 
+/* ... and one that freezes and unfreezes it all. */
+static void beside_freezing(struct kunit *test)
+{
+	struct mp *mp = mp_create(test, ku_steps());
+	struct ku_task *freezer;
+
+	mp_always_collecting(mp);
+	freezer = ku_start(mp->ku, -1, mp_freeze, mp);
+	mp_all(mp);
+	ku_stop(freezer);
+	KUNIT_EXPECT_EQ(test, ku_unfreeze(mp->ku), 0);
+	mp_compare(mp);
+}
+
 /* Nothing but clients. */
 static void beside_each_other(struct kunit *test)
 {
@@ -512,6 +549,7 @@ static void all_die(struct kunit *test)
 static struct kunit_case ku_parallel_cases[] = {
 	KUNIT_CASE_SLOW(beside_the_collector),
 	KUNIT_CASE_SLOW(beside_traces),
+	KUNIT_CASE_SLOW(beside_freezing),
 	KUNIT_CASE_SLOW(beside_each_other),
 	KUNIT_CASE(all_die),
 	{}

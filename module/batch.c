@@ -15,7 +15,8 @@
  * slot that its target does not count. An old reference is given up last.
  *
  * Barriers for a trace under way (trace.c): every reference that is stored or taken shades its
- * target, in mh_store_slot() (S) and mh_client_hold() (H).
+ * target, in mh_store_slot() (S) and mh_client_hold() (H); and what is frozen is remembered if it
+ * refers to something else from then on (F, freeze.c).
  */
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
@@ -540,22 +541,33 @@ static int mh_op_site(struct mh_ctx *ctx, struct moheap_op *op)
 
 /* ---- Single slots ---- */
 
-/* The slot takes over one reference to @target; return what it referred to before. */
-static u32 mh_store_slot(struct mh_ctx *ctx, u32 *slot, const struct mh_obj *target)
+/*
+ * A slot of @owner takes over one reference to @target; return what it referred to before.
+ */
+static u32 mh_store_slot(struct mh_ctx *ctx, const struct mh_obj *owner, u32 *slot,
+			 const struct mh_obj *target)
 {
+	u32 old;
+
 	if (!target->pool)
 		return xchg(slot, 0);
 	mh_shade_stored(ctx->heap, target);
-	return xchg(slot, mh_granule(target));
+	old = xchg(slot, mh_granule(target));
+	mh_frozen_stored(ctx->heap, owner, target);
+	return old;
 }
 
 /* As mh_store_slot(), if the slot refers to @old. Return whether it did. */
-static bool mh_replace_slot(struct mh_ctx *ctx, u32 *slot, u32 old, const struct mh_obj *target)
+static bool mh_replace_slot(struct mh_ctx *ctx, const struct mh_obj *owner, u32 *slot, u32 old,
+			    const struct mh_obj *target)
 {
 	if (!target->pool)
 		return cmpxchg(slot, old, 0) == old;
 	mh_shade_stored(ctx->heap, target);
-	return cmpxchg(slot, old, mh_granule(target)) == old;
+	if (cmpxchg(slot, old, mh_granule(target)) != old)
+		return false;
+	mh_frozen_stored(ctx->heap, owner, target);
+	return true;
 }
 
 static int mh_op_store(struct mh_ctx *ctx, struct moheap_op *op)
@@ -573,7 +585,7 @@ static int mh_op_store(struct mh_ctx *ctx, struct moheap_op *op)
 		return err;
 	err = mh_pin_target(ctx, op->a, 1, &target);
 	if (!err)
-		mh_put_granule(ctx->heap, mh_store_slot(ctx, slot, &target), &ctx->dead);
+		mh_put_granule(ctx->heap, mh_store_slot(ctx, &owner, slot, &target), &ctx->dead);
 	mh_unpin(ctx->heap, &owner, &ctx->dead);
 	return err;
 }
@@ -610,8 +622,8 @@ static int mh_op_load(struct mh_ctx *ctx, struct moheap_op *op)
  * Return 0, -EAGAIN if the slot changed meanwhile, or why it cannot be done; target is the
  * caller's unless 0.
  */
-static int mh_exchange_once(struct mh_ctx *ctx, struct moheap_op *op, u32 *slot,
-			    const struct mh_obj *target)
+static int mh_exchange_once(struct mh_ctx *ctx, struct moheap_op *op,
+			    const struct mh_obj *owner, u32 *slot, const struct mh_obj *target)
 {
 	struct mh_obj old;
 	u32 granule = 0;
@@ -628,7 +640,7 @@ static int mh_exchange_once(struct mh_ctx *ctx, struct moheap_op *op, u32 *slot,
 	if (old.pool && (op->flags & MOHEAP_OP_F_HOLD) &&
 	    !mh_client_holds(ctx->client, old.pool))
 		err = mh_need(ctx, &old);
-	if (!err && !mh_replace_slot(ctx, slot, granule, target))
+	if (!err && !mh_replace_slot(ctx, owner, slot, granule, target))
 		err = -EAGAIN;
 	if (err) {
 		mh_unpin_target(ctx, &old);
@@ -659,7 +671,7 @@ static int mh_op_exchange(struct mh_ctx *ctx, struct moheap_op *op)
 	err = mh_pin_target(ctx, op->a, 1, &target);
 	if (!err) {
 		do {
-			err = mh_exchange_once(ctx, op, slot, &target);
+			err = mh_exchange_once(ctx, op, &owner, slot, &target);
 		} while (err == -EAGAIN);
 		if (err)
 			mh_unpin_target(ctx, &target);
@@ -705,7 +717,7 @@ static int mh_op_cmpxchg(struct mh_ctx *ctx, struct moheap_op *op)
 	if (err)
 		goto unpin_expected;
 	old = expected.pool ? mh_granule(&expected) : 0;
-	if (mh_replace_slot(ctx, slot, old, &target)) {
+	if (mh_replace_slot(ctx, &owner, slot, old, &target)) {
 		mh_put_granule(ctx->heap, old, &ctx->dead);
 	} else {
 		mh_unpin_target(ctx, &target);
@@ -733,13 +745,14 @@ static int mh_fill_slice(struct mh_ctx *ctx, struct moheap_op *op, u64 done, u32
 	err = mh_pin_target(ctx, op->a, n, &target);
 	if (!err)
 		for (i = 0; i < n; i++)
-			mh_put_granule(ctx->heap, mh_store_slot(ctx, &slots[i], &target),
+			mh_put_granule(ctx->heap,
+				       mh_store_slot(ctx, &owner, &slots[i], &target),
 				       &ctx->dead);
 	mh_unpin(ctx->heap, &owner, &ctx->dead);
 	return err;
 }
 
-static int mh_copy_slot(struct mh_ctx *ctx, u32 *to, u32 *from)
+static int mh_copy_slot(struct mh_ctx *ctx, const struct mh_obj *owner, u32 *to, u32 *from)
 {
 	struct mh_obj target;
 	int ret = mh_pin_slot(ctx->heap, from, &target);
@@ -748,7 +761,7 @@ static int mh_copy_slot(struct mh_ctx *ctx, u32 *to, u32 *from)
 		return ret;
 	if (!ret)
 		target.pool = NULL;
-	mh_put_granule(ctx->heap, mh_store_slot(ctx, to, &target), &ctx->dead);
+	mh_put_granule(ctx->heap, mh_store_slot(ctx, owner, to, &target), &ctx->dead);
 	return 0;
 }
 
@@ -777,7 +790,7 @@ static int mh_copy_slice(struct mh_ctx *ctx, struct moheap_op *op, const struct 
 	}
 	for (i = 0; !err && i < n; i++) {
 		j = copy->backwards ? n - 1 - i : i;
-		err = mh_copy_slot(ctx, &to[j], &from[j]);
+		err = mh_copy_slot(ctx, &owner, &to[j], &from[j]);
 	}
 	if (err)
 		n = i - 1;

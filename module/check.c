@@ -16,6 +16,7 @@ struct mh_check {
 	struct mh_heap *heap;
 	u64 live;
 	u64 candidates;
+	u64 frozen;
 	u64 lingering;
 	u64 taken;
 	bool broken;
@@ -150,6 +151,24 @@ static void mh_check_object(struct mh_check *check, const struct mh_obj *o, u32 
 			  mh_granule(o));
 		check->live++;
 	}
+}
+
+/* What refers to something else is remembered. A trace may have forgotten what it is following. */
+static void mh_check_frozen(struct mh_check *check, const struct mh_obj *o)
+{
+	bool remembered = mh_test(o, MH_REMEMBERED) ||
+			  check->heap->collect->following == mh_ref(o);
+	struct mh_obj target;
+	u32 nslots, i;
+	u32 *slots;
+
+	mh_expect(check, !mh_test(o, MH_FREE), "free block %#x is frozen", mh_granule(o));
+	check->frozen++;
+	slots = mh_slots(o, &nslots);
+	for (i = 0; !remembered && i < nslots; i++)
+		mh_expect(check, !slots[i] || mh_pool_find(check->heap, slots[i], &target) ||
+			  mh_test(&target, MH_FROZEN), "%#x is frozen, slot %u (%#x) is not",
+			  mh_granule(o), i, slots[i]);
 }
 
 /* From STAGED to READING the keeper holds the object, and only then. */
@@ -295,6 +314,8 @@ static void mh_check_pool(struct mh_check *check, struct mh_pool *pool)
 	for (o.idx = 0; o.idx < pool->nblocks; o.idx++) {
 		o.header = mh_header(pool, o.idx);
 		mh_check_object(check, &o, &unused);
+		if (mh_test(&o, MH_FROZEN))
+			mh_check_frozen(check, &o);
 		if (pool->watches)
 			mh_check_watches(check, &o);
 		if (pool->final)
@@ -358,6 +379,9 @@ static void mh_check_figures(struct mh_check *check)
 	mh_counters_sum(heap, &sum);
 	mh_expect(check, check->live == mh_counters_live(&sum), "%llu objects alive, not %llu",
 		  check->live, mh_counters_live(&sum));
+	mh_expect(check, check->frozen == atomic_long_read(&heap->nfrozen),
+		  "%llu objects frozen, not %ld", check->frozen,
+		  atomic_long_read(&heap->nfrozen));
 	ndead = atomic_read(&heap->ndead);
 	mh_expect(check, ndead == heap->dead.n, "%u dead objects, not %u", ndead, heap->dead.n);
 	mh_expect(check, check->candidates == atomic_read(&heap->ncand),

@@ -498,6 +498,8 @@ static void mh_renewed(struct mh_client *client, const struct mh_obj *o, u64 fro
 {
 	if (READ_ONCE(o->pool->sites))
 		mh_site_forget(client->heap, o);
+	if (mh_freezes(client->heap))
+		mh_frozen_gone(client->heap, o);
 	this_cpu_inc(client->heap->counters->allocated);
 	this_cpu_inc(client->heap->counters->freed_count);
 	trace_moheap_free(client->heap, o, mh_gen(from) + 1);

@@ -17,9 +17,9 @@
  *			what was taken through its slots
  *	free		the others had references only from each other
  *
- * Objects without slots are in no cycle, and objects that a client holds are alive, with all
- * that they reach. Both are left alone: neither visited nor subtracted, they lose their
- * references like any other when a garbage object goes. An escape puts back what was taken.
+ * Objects without slots are in no cycle, and objects that a client holds, or that are frozen, are
+ * alive, with all that they reach. They are left alone: neither visited nor subtracted, they lose
+ * their references like any other when a garbage object goes. An escape puts back what was taken.
  * Before any garbage is freed, those who watch it are told, and what is to be finalized first is
  * spared, with all that it reaches (final.c).
  * The visited are in an array of the budget's length, and their counts have MH_TRIAL set: without
@@ -189,16 +189,16 @@ static bool mh_local_visit(struct mh_local *l, const struct mh_obj *o, u32 taken
 }
 
 /* Is an object in no garbage cycle anyway? Of what is visited it is known. */
-static bool mh_local_passes_by(const struct mh_obj *o)
+static bool mh_local_passes_by(const struct mh_local *l, const struct mh_obj *o)
 {
-	return mh_is_leaf(o) || mh_is_held_still(o);
+	return mh_is_leaf(o) || mh_is_frozen(l->heap, o) || mh_is_held_still(o);
 }
 
 /* What a slot refers to, if it concerns the pass. */
 static bool mh_local_target(struct mh_local *l, u32 granule, struct mh_obj *target)
 {
 	return granule && !WARN_ON_ONCE(mh_pool_find(l->heap, granule, target)) &&
-	       (mh_local_visited(target) || !mh_local_passes_by(target));
+	       (mh_local_visited(target) || !mh_local_passes_by(l, target));
 }
 
 /* Put back what was taken through the first @end slots of an object. */
@@ -245,7 +245,7 @@ static bool mh_local_subtract_slot(struct mh_local *l, u32 v, u32 granule)
 		atomic64_set(&target.header->word, word - 1);
 		return true;
 	}
-	if (!mh_local_passes_by(&target))
+	if (!mh_local_passes_by(l, &target))
 		return mh_local_visit(l, &target, 1);
 	l->c->notes[v] |= MH_NOTE_OUTSIDE;
 	return true;
@@ -471,7 +471,8 @@ static bool mh_candidate_worth(struct mh_heap *heap, const struct mh_obj *o)
 {
 	u64 word = mh_local_word(o);
 
-	if (word & MH_TRIAL || !mh_alive(word) || !mh_count(word) || mh_is_held_still(o))
+	if (word & MH_TRIAL || !mh_alive(word) || !mh_count(word) || mh_is_frozen(heap, o) ||
+	    mh_is_held_still(o))
 		return false;
 	return heap->phase < MH_FINALIZING || mh_test(o, MH_MARK);
 }

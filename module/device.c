@@ -301,6 +301,8 @@ static long mh_ioctl_object(struct file *file, struct mh_client *client, void __
 			object.flags |= MOHEAP_OBJECT_CANDIDATE;
 		if (immortals && mh_client_holding(immortals, &o))
 			object.flags |= MOHEAP_OBJECT_IMMORTAL;
+		if (mh_is_frozen(heap, &o))
+			object.flags |= MOHEAP_OBJECT_FROZEN;
 		if (mh_watched(&o))
 			object.flags |= MOHEAP_OBJECT_WATCHED;
 		if (mh_final_was_due(&o))
@@ -388,7 +390,7 @@ static long mh_ioctl_objects(struct file *file, struct mh_client *client, void _
 	if (err)
 		return err;
 	if (objects.flags & ~(MOHEAP_OBJECTS_TYPE | MOHEAP_OBJECTS_CANDIDATES |
-			      MOHEAP_OBJECTS_REFERRERS))
+			      MOHEAP_OBJECTS_REFERRERS | MOHEAP_OBJECTS_FROZEN))
 		return -EINVAL;
 	err = mh_objects(client->heap, &objects, true);
 	return err ? err : mh_put_struct(arg, &objects, sizeof(objects));
@@ -406,6 +408,22 @@ static long mh_ioctl_usage(struct file *file, struct mh_client *client, void __u
 	usage = (struct moheap_usage){ .size = in.size, .type = in.type };
 	err = mh_usage(client->heap, &usage);
 	return err ? err : mh_put_struct(arg, &usage, sizeof(usage));
+}
+
+static long mh_ioctl_freeze(struct file *file, struct mh_client *client, void __user *arg)
+{
+	struct moheap_freeze freeze;
+	int err = mh_get(&freeze, sizeof(freeze), arg), written;
+
+	if (err)
+		return err;
+	if (client->readonly)
+		return -EACCES;
+	err = mh_freeze(client->heap, &freeze);
+	if (err && err != -EINTR)
+		return err;
+	written = mh_put_struct(arg, &freeze, sizeof(freeze));
+	return written ? written : err;
 }
 
 static long mh_ioctl_linger(struct file *file, struct mh_client *client, void __user *arg)
@@ -463,6 +481,8 @@ static long mh_ioctl_bound(struct file *file, unsigned int cmd, void __user *arg
 		return mh_ioctl_objects(file, client, arg);
 	case MOHEAP_IOC_USAGE:
 		return mh_ioctl_usage(file, client, arg);
+	case MOHEAP_IOC_FREEZE:
+		return mh_ioctl_freeze(file, client, arg);
 	case MOHEAP_IOC_LINGER:
 		return mh_ioctl_linger(file, client, arg);
 	case MOHEAP_IOC_SITES:
@@ -489,6 +509,7 @@ static bool mh_ioctl_known(unsigned int cmd)
 	case MOHEAP_IOC_LISTEN:
 	case MOHEAP_IOC_OBJECTS:
 	case MOHEAP_IOC_USAGE:
+	case MOHEAP_IOC_FREEZE:
 	case MOHEAP_IOC_LINGER:
 	case MOHEAP_IOC_SITES:
 		return true;

@@ -9,6 +9,7 @@
  *	collect, trace	the collector: local passes, the thread; the concurrent trace
  *	check		the invariants of a heap, recounted
  *	iterate		the objects of a heap, found
+ *	freeze		objects set aside from the collector (which asks it, as object does)
  *	linger		blocks of a guarded heap that are not free yet (pool tells it)
  *	event		what clients are told
  *	watch, final	... of deaths, and before them (object tells these)
@@ -167,6 +168,8 @@ enum mh_map {
 	MH_GREY,	/* marked, its slots not followed yet */
 	MH_CAND,	/* its count fell, but not to zero */
 	MH_LARGE,	/* reached too much for a local pass when one looked */
+	MH_FROZEN,	/* no business of the collector's; see freeze.c */
+	MH_REMEMBERED,	/* frozen, and may refer to an object that is not */
 	MH_MAPS,
 };
 
@@ -458,6 +461,8 @@ enum mh_phase {
  * @escaped: candidates that wait for a trace
  * @trim: bins with empty pools to give back
  * @phase: of the trace; changed under the exclusive gate
+ * @nfrozen: objects that are frozen
+ * @unfreezing: calls that unfreeze; changed under the exclusive gate
  * @collect_lock: see collect.c
  * @collect: state of the collector, under @collect_lock
  * @start: makes the collector thread
@@ -516,6 +521,8 @@ struct mh_heap {
 	atomic_t escaped;
 	struct llist_head trim;
 	enum mh_phase phase;
+	atomic_long_t nfrozen;
+	u32 unfreezing;
 
 	struct mutex collect_lock;	/* see collect.c */
 	struct mh_collect *collect;
@@ -552,14 +559,15 @@ struct mh_heap {
 #define MH_CREATE_FLAGS	(MOHEAP_CREATE_DEBUG | MOHEAP_CREATE_GUARD)
 
 /*
- * The barriers of the trace (trace.c). In test builds a heap can do without one, so that a test
- * sees what it is for.
+ * The barriers of the trace (trace.c, freeze.c). In test builds a heap can do without one, so that
+ * a test sees what it is for.
  */
 enum mh_barrier {
 	MH_BARRIER_H,
 	MH_BARRIER_S,
 	MH_BARRIER_B,
 	MH_BARRIER_C,
+	MH_BARRIER_F,
 };
 
 static inline bool mh_barrier(struct mh_heap *heap, enum mh_barrier barrier)
@@ -1225,6 +1233,45 @@ void mh_linger_free(struct mh_pool *pool);
 void mh_linger_release(struct mh_heap *heap);
 int mh_linger_exchange(struct mh_client *client, struct moheap_linger *linger, bool user);
 void mh_linger_close(struct mh_client *client, bool last);
+
+/* ---- freeze.c ---- */
+
+int mh_freeze(struct mh_heap *heap, struct moheap_freeze *freeze);
+void mh_frozen_remember(const struct mh_obj *o);
+void mh_frozen_follow(struct mh_heap *heap, const struct mh_obj *o);
+void mh_frozen_gone(struct mh_heap *heap, const struct mh_obj *o);
+
+/* Is anything? */
+static inline bool mh_freezes(struct mh_heap *heap)
+{
+	return unlikely(atomic_long_read(&heap->nfrozen));
+}
+
+/**
+ * mh_is_frozen() - is an object set aside from the collector?
+ * @heap: the heap; caller holds its gate
+ * @o: the object
+ *
+ * Return: true if so.
+ */
+static inline bool mh_is_frozen(struct mh_heap *heap, const struct mh_obj *o)
+{
+	return mh_freezes(heap) && mh_test(o, MH_FROZEN);
+}
+
+/**
+ * mh_frozen_stored() - barrier F: a slot refers to something else now
+ * @heap: the heap; caller holds its gate
+ * @owner: the object with the slot, pinned
+ * @target: what the slot refers to, pinned
+ */
+static inline void mh_frozen_stored(struct mh_heap *heap, const struct mh_obj *owner,
+				    const struct mh_obj *target)
+{
+	if (mh_is_frozen(heap, owner) && !mh_test(target, MH_FROZEN) &&
+	    mh_barrier(heap, MH_BARRIER_F))
+		mh_frozen_remember(owner);
+}
 
 /* ---- iterate.c ---- */
 

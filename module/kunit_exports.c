@@ -14,6 +14,7 @@ MH_EXPORT_KUNIT(mh_class_bytes);
 MH_EXPORT_KUNIT(mh_client_count_held);
 MH_EXPORT_KUNIT(mh_client_holding);
 MH_EXPORT_KUNIT(mh_collector_tune);
+MH_EXPORT_KUNIT(mh_freeze);
 MH_EXPORT_KUNIT(mh_linger);
 MH_EXPORT_KUNIT(mh_linger_exchange);
 MH_EXPORT_KUNIT(mh_linger_release);

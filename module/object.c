@@ -236,6 +236,8 @@ static void mh_died(struct mh_heap *heap, const struct mh_obj *o, u32 gen, struc
 			return;
 		if (mh_watched(o))
 			mh_watches_fire(heap, o);
+		if (mh_freezes(heap))
+			mh_frozen_gone(heap, o);
 		mh_slots_begin(o);
 		if (mh_condemned(heap, o))
 			this_cpu_inc(heap->counters->freed_trace);
@@ -312,7 +314,8 @@ void mh_put_granule(struct mh_heap *heap, u32 granule, struct mh_dead *dead)
  * @heap: the heap; caller holds its gate
  * @pool: their pool
  * @word: which word of its bitmaps
- * @mask: which objects of that; only those that the caller marked
+ * @mask: which objects of that; only those that the caller marked, or that are to be followed
+ *	once more
  */
 void mh_grey(struct mh_heap *heap, struct mh_pool *pool, u32 word, unsigned long mask)
 {

@@ -9,8 +9,8 @@
  *
  *	CLEAR		wipe the marks, and the candidates: this trace answers for them (but not
  *			for garbage that a store marks later, see mh_shade_stored())
- *	MARKING		mark what clients hold, then what marked objects refer to, until no
- *			object is grey (marked, but its slots not followed yet)
+ *	MARKING		mark what clients hold and what is frozen, then what marked objects refer
+ *			to, until no object is grey (marked, but its slots not followed yet)
  *	FINALIZING	if a client listens for objects to finalize: unmarked means
  *			unreachable. Tell those who watch such objects; stage what is due, hold
  *			it for the keeper and mark it; then mark what that reaches, until no
@@ -28,6 +28,9 @@
  *   or it would be grey. If the slot said so then, its target was marked. If it says so since,
  *   whoever stored it shaded the target (barrier S: store, exchange, compare-exchange, fill,
  *   copy). An object born marked has empty slots, so all of them were stored.
+ *
+ * What is frozen is a root like what is held; why not all of it need be followed, and why that
+ * takes a barrier more (F), freeze.c says.
  *
  * No other barrier is needed: clients have no registers that hide references, every reference
  * is taken in the kernel, under the gate. Overwriting or dropping a reference needs none, for
@@ -59,8 +62,8 @@
  * falls to zero when they are reaped, which mh_collect() waits for. What is due, and what it
  * reaches, survives once.
  *
- * Why it ends. Every slice of MARKING follows an object, each at most once a trace, and objects
- * born during it are never grey.
+ * Why it ends. Every slice of MARKING follows an object, each at most once a trace, and once more
+ * for each time that all is unfrozen meanwhile. Objects born during it are never grey.
  *
  * Sweeping against the rest. Nobody but the sweep and the clearing of slots touches a condemned
  * object: refs do not pin it, and no marked object refers to it. The sweep adds a pin before it
@@ -163,11 +166,25 @@ static void mh_root_word(struct mh_heap *heap, struct mh_pool *pool, u32 word,
 	mh_grey(heap, pool, word, fresh);
 }
 
+/* What is frozen and not remembered refers to what is frozen: no need to follow it. */
+static void mh_frozen_word(struct mh_heap *heap, struct mh_pool *pool, u32 word)
+{
+	unsigned long frozen = READ_ONCE(mh_map(pool, MH_FROZEN)[word]);
+	unsigned long *mark = mh_map(pool, MH_MARK);
+
+	if (!frozen)
+		return;
+	mh_root_word(heap, pool, word, frozen & READ_ONCE(mh_map(pool, MH_REMEMBERED)[word]));
+	atomic_long_or(frozen, (atomic_long_t *)&mark[word]);
+}
+
 static void mh_roots_pool(struct mh_heap *heap, struct mh_pool *pool)
 {
 	struct mh_holds *holds;
 	u32 i;
 
+	for (i = 0; mh_freezes(heap) && i < pool->words; i++)
+		mh_frozen_word(heap, pool, i);
 	rcu_read_lock();
 	hlist_for_each_entry_rcu(holds, &pool->holders, node)
 		for (i = 0; i < pool->words; i++)
@@ -191,15 +208,19 @@ static bool mh_roots_slice(struct mh_heap *heap)
 	return false;
 }
 
-static void mh_follow(struct mh_heap *heap, u32 *slots, u32 from, u32 to)
+static void mh_follow(struct mh_heap *heap, const struct mh_obj *o, u32 *slots, u32 from, u32 to)
 {
+	bool frozen = mh_is_frozen(heap, o);
 	struct mh_obj target;
 	u32 i, granule;
 
 	for (i = from; i < to; i++) {
 		granule = READ_ONCE(slots[i]);
-		if (granule && !mh_pool_find(heap, granule, &target))
-			mh_shade(heap, &target);
+		if (!granule || mh_pool_find(heap, granule, &target))
+			continue;
+		mh_shade(heap, &target);
+		if (unlikely(frozen) && !mh_test(&target, MH_FROZEN))
+			mh_frozen_remember(o);
 	}
 }
 
@@ -221,7 +242,7 @@ static int mh_follow_apart(struct mh_heap *heap, int budget)
 	}
 	slots = mh_slots(&o, &nslots);
 	n = min_t(u32, nslots - c->followed, budget);
-	mh_follow(heap, slots, c->followed, c->followed + n);
+	mh_follow(heap, &o, slots, c->followed, c->followed + n);
 	c->followed += n;
 	if (c->followed == nslots)
 		c->following = 0;
@@ -238,9 +259,11 @@ static int mh_follow_object(struct mh_heap *heap, const struct mh_obj *o)
 	u32 *slots;
 
 	c->stat.trace_visits++;
+	if (mh_is_frozen(heap, o))
+		mh_frozen_follow(heap, o);
 	if (o->pool->bin->geo.kind != MH_SLOTS_APART) {
 		slots = mh_slots(o, &nslots);
-		mh_follow(heap, slots, 0, nslots);
+		mh_follow(heap, o, slots, 0, nslots);
 		return nslots + 1;
 	}
 	/* Dead meanwhile, it is not found again. */

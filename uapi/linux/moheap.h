@@ -52,6 +52,7 @@
  *                EACCES     the client is read-only and wants to finalize
  * TUNE           EACCES     the client is read-only and set is not zero
  *                ERANGE     a value outside its bounds
+ * FREEZE         EACCES     the client is read-only
  * LINGER         EPERM      the heap was created without MOHEAP_CREATE_GUARD
  *                EACCES     the client is read-only
  *                E2BIG      keep and count are above MOHEAP_LINGER_MAX together
@@ -465,6 +466,7 @@ struct moheap_listen {
 #define MOHEAP_OBJECT_WATCHED	0x4	/* by some client */
 #define MOHEAP_OBJECT_FINALIZED	0x8	/* it was due, and will not be again */
 #define MOHEAP_OBJECT_IMMORTAL	0x10	/* it lives as long as the heap */
+#define MOHEAP_OBJECT_FROZEN	0x20	/* it is set aside from the collector */
 
 /**
  * struct moheap_object - MOHEAP_IOC_OBJECT: what is known of one object
@@ -500,6 +502,7 @@ struct moheap_object {
 #define MOHEAP_OBJECTS_TYPE	0x1	/* only of this type */
 #define MOHEAP_OBJECTS_CANDIDATES 0x2	/* only those that the collector will look at */
 #define MOHEAP_OBJECTS_REFERRERS 0x4	/* only those with a slot that refers to target */
+#define MOHEAP_OBJECTS_FROZEN	0x8	/* only those that are set aside from the collector */
 
 #define MOHEAP_OBJECTS_END	(~0ULL)
 
@@ -633,6 +636,26 @@ struct moheap_collect {
 	__u64 unreachable;
 };
 
+#define MOHEAP_FREEZE_UNDO	0x1	/* unfreeze all objects instead */
+
+/**
+ * struct moheap_freeze - MOHEAP_IOC_FREEZE: set all objects aside from the collector
+ * @size: sizeof(struct moheap_freeze)
+ * @flags: MOHEAP_FREEZE_*
+ * @frozen: out: how many objects are frozen now
+ *
+ * As Python's gc.freeze(): a frozen object, and all that it refers to, is alive to the collector,
+ * garbage or not, and costs it next to nothing. It goes when nothing refers to it any more, as
+ * ever. Frozen is what lives from the beginning of the call to its end, objects without slots
+ * included; but not what refers to nothing and is referred to by nothing but one client's hold:
+ * such objects are what libraries keep in reserve. After a signal it is done in part.
+ */
+struct moheap_freeze {
+	__u32 size;
+	__u32 flags;
+	__u64 frozen;
+};
+
 /**
  * struct moheap_generation - figures of the collections of one generation
  * @collections: how many there were. Of generation 0 and 1: local passes; of 2: traces
@@ -683,6 +706,7 @@ struct moheap_generation {
  * @unfinalized: objects to be finalized that no client was handed in time
  * @lingering: blocks that linger, and that no client took (struct moheap_linger)
  * @generation: by generation of collections
+ * @frozen: objects set aside from the collector (struct moheap_freeze)
  */
 struct moheap_stat {
 	__u32 size;
@@ -719,6 +743,7 @@ struct moheap_stat {
 	__u64 unfinalized;
 	__u64 lingering;
 	struct moheap_generation generation[MOHEAP_GENERATIONS];
+	__u64 frozen;
 };
 
 /* Members of struct moheap_tune, for its @set */
@@ -814,6 +839,7 @@ struct moheap_linger {
 #define MOHEAP_IOC_LISTEN	_IOW(MOHEAP_IOC_MAGIC, 0x0b, struct moheap_listen)
 #define MOHEAP_IOC_OBJECTS	_IOWR(MOHEAP_IOC_MAGIC, 0x0c, struct moheap_objects)
 #define MOHEAP_IOC_USAGE	_IOWR(MOHEAP_IOC_MAGIC, 0x0d, struct moheap_usage)
+#define MOHEAP_IOC_FREEZE	_IOWR(MOHEAP_IOC_MAGIC, 0x0e, struct moheap_freeze)
 #define MOHEAP_IOC_SITES	_IOWR(MOHEAP_IOC_MAGIC, 0x0f, struct moheap_sites)
 #define MOHEAP_IOC_LINGER	_IOWR(MOHEAP_IOC_MAGIC, 0x10, struct moheap_linger)
 
