@@ -22,7 +22,8 @@ extern "C" {
  * struct moheap_search - a search for objects, and how far it has come
  * @size: sizeof(struct moheap_search)
  * @flags: MOHEAP_OBJECTS_TYPE: only those of @type; MOHEAP_OBJECTS_CANDIDATES: only those that the
- *	collector will look at, as gc.get_objects(0); MOHEAP_OBJECTS_REFERRERS: only those with a
+ *	collector will look at, as gc.get_objects(0); MOHEAP_OBJECTS_FROZEN: only those that are
+ *	set aside (moheap_freeze()); MOHEAP_OBJECTS_REFERRERS: only those with a
  *	slot that refers to @target, as gc.get_referrers(). All that are given must hold; 0: all
  *	objects
  * @cursor: 0 to begin; else the library's
@@ -162,6 +163,43 @@ int moheap_set_threshold(struct moheap *heap, unsigned int candidates, unsigned 
  */
 MOHEAP_API
 int moheap_get_threshold(struct moheap *heap, unsigned int *candidates, unsigned int *growth);
+
+/**
+ * moheap_freeze() - set all objects aside from the collector: gc.freeze()
+ * @heap: the heap
+ *
+ * For what a program has set up and will keep. The collector takes it, and all that it refers to,
+ * for alive, and spends next to nothing on it. It goes when nothing refers to it any more, as
+ * ever. Objects made later are not frozen, nor are those that refer to nothing, and that nothing
+ * but one process refers to: no process loses its stock. Unlike in Python, objects without slots
+ * are frozen and counted like others.
+ *
+ * It is done in short steps, beside all else; what is made meanwhile may be frozen or not.
+ *
+ * Return: 0; -EACCES: the client is read-only; -EINTR: a signal came, and part of it is frozen.
+ */
+MOHEAP_API
+int moheap_freeze(struct moheap *heap);
+
+/**
+ * moheap_unfreeze() - give all frozen objects back to the collector: gc.unfreeze()
+ * @heap: the heap
+ *
+ * What of them is garbage goes with a trace of the whole heap, which begins soon.
+ *
+ * Return: 0; -EACCES; -EINTR: a signal came, and part of it is frozen still.
+ */
+MOHEAP_API
+int moheap_unfreeze(struct moheap *heap);
+
+/**
+ * moheap_get_freeze_count() - how many objects are frozen: gc.get_freeze_count()
+ * @heap: the heap
+ *
+ * Return: how many; or a negative errno.
+ */
+MOHEAP_API
+long long moheap_get_freeze_count(struct moheap *heap);
 
 /* ---- Figures ---- */
 

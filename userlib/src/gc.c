@@ -95,6 +95,33 @@ int moheap_get_threshold(struct moheap *heap, unsigned int *candidates, unsigned
 	return 0;
 }
 
+static int mh_freeze(struct moheap *heap, __u32 flags)
+{
+	struct moheap_freeze freeze = { .size = sizeof(freeze), .flags = flags };
+
+	moheap_flush(heap);
+	return mh_ioctl(heap, MOHEAP_IOC_FREEZE, &freeze);
+}
+
+int moheap_freeze(struct moheap *heap)
+{
+	return mh_freeze(heap, 0);
+}
+
+int moheap_unfreeze(struct moheap *heap)
+{
+	return mh_freeze(heap, MOHEAP_FREEZE_UNDO);
+}
+
+long long moheap_get_freeze_count(struct moheap *heap)
+{
+	struct moheap_stat stat = { .size = sizeof(stat) };
+	int err;
+
+	err = moheap_stat(heap, &stat);
+	return err ? err : (long long)stat.frozen;
+}
+
 /* ---- Figures ---- */
 
 int moheap_get_count(struct moheap *heap, unsigned long long count[MOHEAP_GENERATIONS])

@@ -153,8 +153,11 @@ static const struct call calls[] = {
 	{ "LISTEN", MOHEAP_IOC_LISTEN, sizeof(struct moheap_listen), .quiet = true,
 	  .flags = MOHEAP_LISTEN_COLLECT | MOHEAP_LISTEN_FINALIZE },
 	{ "OBJECTS", MOHEAP_IOC_OBJECTS, sizeof(struct moheap_objects),
-	  .flags = MOHEAP_OBJECTS_TYPE | MOHEAP_OBJECTS_CANDIDATES | MOHEAP_OBJECTS_REFERRERS },
+	  .flags = MOHEAP_OBJECTS_TYPE | MOHEAP_OBJECTS_CANDIDATES | MOHEAP_OBJECTS_REFERRERS |
+		   MOHEAP_OBJECTS_FROZEN },
 	{ "USAGE", MOHEAP_IOC_USAGE, sizeof(struct moheap_usage) },
+	{ "FREEZE", MOHEAP_IOC_FREEZE, sizeof(struct moheap_freeze),
+	  .flags = MOHEAP_FREEZE_UNDO },
 	{ "LINGER", MOHEAP_IOC_LINGER, sizeof(struct moheap_linger), .guarded = true },
 	{ "SITES", MOHEAP_IOC_SITES, sizeof(struct moheap_sites),
 	  .flags = MOHEAP_SITES_ALL | MOHEAP_SITES_RESET_PEAK | MOHEAP_SITES_CLEAR },
@@ -666,6 +669,7 @@ static void the_other_ioctls(void)
 		{ .set = MOHEAP_TUNE_BUDGET | MOHEAP_TUNE_IDLE, .budget = 5, .idle_ms = 0 },
 	};
 	struct moheap_tune before = { .size = sizeof(before) };
+	struct moheap_freeze freeze = { .size = sizeof(freeze) };
 	unsigned int i;
 	int plain;
 
@@ -689,6 +693,9 @@ static void the_other_ioctls(void)
 	refused(ro, MOHEAP_IOC_TUNE, &tune, -EACCES);
 	tune.set = 0;
 	err_is(raw_ioctl(ro, MOHEAP_IOC_TUNE, &tune), 0);
+	refused(ro, MOHEAP_IOC_FREEZE, &freeze, -EACCES);
+	freeze.flags = MOHEAP_FREEZE_UNDO;
+	refused(ro, MOHEAP_IOC_FREEZE, &freeze, -EACCES);
 	err_is(raw_listen(ro, MOHEAP_LISTEN_FINALIZE), -EACCES);
 	err_is(raw_listen(ro, MOHEAP_LISTEN_COLLECT), 0);
 
@@ -1618,7 +1625,7 @@ static const struct tap_case cases[] = {
 	{ "TYPE: names, EEXIST, EACCES", type_names },
 	{ "TYPE: bounds", type_bounds },
 	{ "TYPE, TYPE_INFO: fields, E2BIG, ENOENT", type_fields },
-	{ "COLLECT, TUNE, LISTEN, CHECK: EINVAL, EACCES, ERANGE, EPERM", the_other_ioctls },
+	{ "COLLECT, TUNE, FREEZE, LISTEN, CHECK: EINVAL, EACCES, ERANGE, EPERM", the_other_ioctls },
 	{ "OBJECTS, USAGE: EINVAL, ESTALE, EFAULT, ENOENT", finding_objects },
 	{ "LINGER: EPERM, EACCES, E2BIG, EFAULT", taking_blocks },
 	{ "SITES: EINVAL, EFAULT", finding_sites },

@@ -244,6 +244,15 @@ static int call_tune(struct scene *s)
 	return raw_ioctl(s->fd, MOHEAP_IOC_TUNE, &tune);
 }
 
+static int call_freeze(struct scene *s)
+{
+	struct moheap_freeze freeze = { .size = sizeof(freeze) };
+	int err = raw_ioctl(s->fd, MOHEAP_IOC_FREEZE, &freeze);
+
+	freeze.flags = MOHEAP_FREEZE_UNDO;
+	return err ? err : raw_ioctl(s->fd, MOHEAP_IOC_FREEZE, &freeze);
+}
+
 static int call_check(struct scene *s)
 {
 	return raw_check(s->fd);
@@ -504,6 +513,7 @@ static const struct call calls[] = {
 	{ "COLLECT", call_collect },
 	{ "STAT", call_stat },
 	{ "TUNE", call_tune },
+	{ "FREEZE", call_freeze },
 	{ "CHECK", call_check },
 	{ "mmap", call_mmap },
 	{ "ALLOC", call_alloc },

@@ -206,6 +206,69 @@ static void test_get_stats(void)
 	is(new[2].collected, old[2].collected);
 }
 
+static void test_freeze(void)
+{
+	struct moheap *heap = quiet_heap(), *reader;
+	int type = tap_type(heap, "a", 0, 2);
+	moheap_ref_t kept = ring(heap, type, 10), late;
+
+	is(moheap_get_freeze_count(heap), 0);
+	err_is(moheap_freeze(heap), 0);
+	is(moheap_get_freeze_count(heap), 10);
+	/* Garbage now, but none of the collector's business; what it refers to is alive. */
+	late = ring(heap, type, 3);
+	err_is(moheap_store(heap, kept, 1, late), 0);
+	err_is(moheap_decref(heap, late), 0);
+	err_is(moheap_decref(heap, kept), 0);
+	is(collect(heap, MOHEAP_COLLECT_FULL), 0);
+	is(collect(heap, MOHEAP_COLLECT_FULL), 0);
+	err_is(moheap_flush(heap), 0);
+	err_is(moheap_join(moheap_fd(heap), MOHEAP_JOIN_READ_ONLY, &reader), 0);
+	err_is(moheap_unfreeze(reader), -EACCES);
+	err_is(moheap_freeze(reader), -EACCES);
+	is(moheap_get_freeze_count(reader), 10);
+	err_is(moheap_close(reader), 0);
+	err_is(moheap_unfreeze(heap), 0);
+	is(moheap_get_freeze_count(heap), 0);
+	is(collect(heap, MOHEAP_COLLECT_FULL), 13);
+}
+
+/* Counts free what is frozen; stock is not, whatever becomes of it. */
+static void frozen_goes_by_count(void)
+{
+	struct moheap *heap = quiet_heap(), *other;
+	struct moheap_search search = {
+		.size = sizeof(search), .flags = MOHEAP_OBJECTS_FROZEN,
+	};
+	moheap_ref_t chain[ROOM], found[ROOM + 1], mine;
+	int type = tap_type(heap, "a", 0, 2);
+	unsigned int i;
+
+	err_is(moheap_flush(heap), 0);
+	err_is(moheap_join(moheap_fd(heap), 0, &other), 0);
+	type = tap_type(other, "a", 0, 2);
+	err_is(moheap_decref(other, tap_new(other, type)), 0);
+	for (i = 0; i < ROOM; i++) {
+		chain[i] = tap_new(heap, type);
+		if (i)
+			err_is(moheap_store(heap, chain[i - 1], 0, chain[i]), 0);
+	}
+	err_is(moheap_freeze(heap), 0);
+	is(moheap_get_freeze_count(heap), ROOM);
+	is(moheap_objects(heap, &search, ROOM + 1, found), ROOM);
+	/* From the stock of either. */
+	mine = ring(heap, type, 5);
+	err_is(moheap_decref(heap, mine), 0);
+	err_is(moheap_decref(other, ring(other, type, 5)), 0);
+	err_is(moheap_flush(other), 0);
+	is(collect(heap, MOHEAP_COLLECT_FULL), 10);
+	for (i = 0; i < ROOM; i++)
+		err_is(moheap_decref(heap, chain[i]), 0);
+	err_is(moheap_close(other), 0);
+	tap_wait_objects(heap, 0);
+	is(moheap_get_freeze_count(heap), 0);
+}
+
 static void switches_and_thresholds(void)
 {
 	struct moheap *heap = tap_heap();
@@ -742,6 +805,8 @@ static const struct tap_case cases[] = {
 	{ "test_get_count", test_get_count },
 	{ "test_collect_generations", test_collect_generations },
 	{ "test_get_stats", test_get_stats },
+	{ "test_freeze", test_freeze },
+	{ "what is frozen goes by its count", frozen_goes_by_count },
 	{ "the collector is switched, its thresholds set", switches_and_thresholds },
 	{ "blocks are counted and told of in a table", blocks_and_their_table },
 	{ "test_get_objects", test_get_objects },
