@@ -1095,7 +1095,7 @@ static const char *weak_set_show(const int *a)
 	struct moheap_weakset *set = weak_sets[a[0] % WEAK_DICTS];
 	struct moheap_weak_cursor cursor = { 0 };
 	static char keys[BORN][16];
-	char *sorted[BORN];
+	char *sorted[BORN] = { NULL };
 	moheap_ref_t key;
 	int i, n;
 

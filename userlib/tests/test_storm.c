@@ -156,14 +156,15 @@ static void no_dispatcher_for_ever(void)
 	struct moheap *heap = tap_heap_limited(1 << 20);
 	int type = tap_type(heap, "t", 8, 1), err = 0;
 	unsigned long n = 0, i, room = 0;
-	struct moheap_weakref **weakrefs = NULL, *weakref;
+	struct moheap_weakref **weakrefs = NULL, **more, *weakref;
 	moheap_ref_t ref;
 
 	while (!err) {
 		if (n == room) {
 			room += 4096;
-			weakrefs = reallocarray(weakrefs, room, sizeof(struct moheap_weakref *));
-			ok(weakrefs);
+			more = reallocarray(weakrefs, room, sizeof(struct moheap_weakref *));
+			ok(more);
+			weakrefs = more;
 		}
 		ref = tap_new(heap, type);
 		err = moheap_weakref_new(heap, ref, never, NULL, &weakrefs[n]);
