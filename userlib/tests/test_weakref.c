@@ -676,6 +676,65 @@ static void held_by_others(void)
 	gives(heap, weakref, 0);
 }
 
+/* To look and to be told is not to change anything. */
+static void read_only(void)
+{
+	struct moheap *heap = tap_heap(), *reader;
+	moheap_ref_t ref = new_object(heap);
+	struct moheap_weakref *basic, *told;
+
+	err_is(moheap_flush(heap), 0);
+	err_is(moheap_join(moheap_fd(heap), MOHEAP_JOIN_READ_ONLY, &reader), 0);
+	basic = plain(reader, ref);
+	told = with_note(reader, ref);
+	gives(reader, basic, ref);
+	drop(heap, ref);
+	err_is(moheap_flush(heap), 0);
+	/* It may hold it still, from when it looked. */
+	err_is(moheap_flush(reader), 0);
+	gives(reader, basic, 0);
+	is(moheap_dispatch(reader), 1);
+	is(calls.n, 1);
+	moheap_weakref_free(reader, told);
+	err_is(moheap_close(reader), 0);
+}
+
+static void reported(struct moheap *heap, const struct moheap_guard_report *report, void *data)
+{
+	tap_fail(__FILE__, __LINE__, "error %u of %p %p", report->error, (void *)heap, data);
+}
+
+/* To ask whether an object is there is no misuse of it. */
+static void nothing_is_reported(void)
+{
+	struct moheap_options options = { .size = sizeof(options), .flags = MOHEAP_CREATE_GUARD };
+	struct moheap_weakvaluedict *dict;
+	struct moheap_weakref *weakref, *other;
+	moheap_ref_t ref, key, value;
+	struct moheap *heap;
+
+	err_is(moheap_create(&options, &heap), 0);
+	err_is(moheap_set_guard_handler(heap, reported, NULL), 0);
+	err_is(moheap_weakvaluedict_new(heap, &dict), 0);
+	key = value_int(heap, 1);
+	ref = new_object(heap);
+	weakref = plain(heap, ref);
+	other = with_note(heap, ref);
+	err_is(moheap_weakvaluedict_set(heap, dict, key, ref), 0);
+	drop(heap, ref);
+	gives(heap, weakref, 0);
+	gives(heap, other, 0);
+	is(moheap_weakref_equal(heap, weakref, other), 0);
+	is(moheap_getweakrefcount(heap, ref), -ESTALE);
+	err_is(moheap_weakref_new(heap, ref, NULL, NULL, &weakref), -ESTALE);
+	err_is(moheap_weakref_new(heap, ref, noted, NULL, &weakref), -ESTALE);
+	is(moheap_weakvaluedict_len(heap, dict), 0);
+	err_is(moheap_weakvaluedict_get(heap, dict, key, &value), -ENOENT);
+	is(moheap_dispatch(heap), 1);
+	drop(heap, key);
+	err_is(moheap_close(heap), 0);
+}
+
 /* ---- Threads ---- */
 
 static pthread_barrier_t inside;
@@ -888,6 +947,8 @@ static const struct tap_case cases[] = {
 	{ "freed by their callbacks", freed_inside },
 	{ "errors", errors },
 	{ "held by others", held_by_others },
+	{ "read-only", read_only },
+	{ "nothing is reported in guarded heaps", nothing_is_reported },
 	{ "freed while called", freed_while_called },
 	{ "many threads", many_threads },
 	{ "children have their own", children_have_their_own },
