@@ -57,7 +57,7 @@ static void memory_comes_and_goes(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, ku_stat(ku).arena_bytes - before, 100 * PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, ku_backed_bytes(ku) - backed, 100 * PAGE_SIZE);
-	mh_arena_punch(ku->heap, page, 100);
+	mh_arena_punch(ku->heap, page, 100, 100);
 	mh_arena_release(ku->heap, page, 100, 2);
 	KUNIT_EXPECT_EQ(test, ku_stat(ku).arena_bytes, before);
 	KUNIT_EXPECT_EQ(test, ku_backed_bytes(ku), backed);
@@ -88,7 +88,7 @@ static void limit_refuses(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic64_read(&heap->arena_bytes), 0);
 	KUNIT_EXPECT_EQ(test, bitmap_weight(heap->arena.used, heap->arena.npages), used);
 	KU_OK(test, mh_arena_reserve(heap, pages / 2, true, &page));
-	mh_arena_punch(heap, page, pages / 2);
+	mh_arena_punch(heap, page, pages / 2, pages / 2);
 	mh_arena_release(heap, page, pages / 2, 2);
 	ku_close(ku, client);
 }
@@ -196,14 +196,14 @@ static void pages_come_back_empty(struct kunit *test)
 	char byte = 'x';
 
 	KUNIT_ASSERT_EQ(test, kernel_write(file, &byte, 1, &pos), 1);
-	mh_arena_punch(ku->heap, page, 1);
+	mh_arena_punch(ku->heap, page, 1, 1);
 	mh_arena_release(ku->heap, page, 1, 2);
 	ku->heap->arena.hint = page;
 	KUNIT_ASSERT_EQ(test, ku_reserve(ku, 1, true), page);
 	pos = (loff_t)page << PAGE_SHIFT;
 	KUNIT_ASSERT_EQ(test, kernel_read(file, &byte, 1, &pos), 1);
 	KUNIT_EXPECT_EQ(test, byte, 0);
-	mh_arena_punch(ku->heap, page, 1);
+	mh_arena_punch(ku->heap, page, 1, 1);
 	mh_arena_release(ku->heap, page, 1, 2);
 }
 

@@ -788,6 +788,15 @@ void ku_reap_all(struct ku *ku)
 		cond_resched();
 }
 
+/* Give back what bins have too much of. */
+void ku_trim(struct mh_heap *heap)
+{
+	mutex_lock(&heap->collect_lock);
+	while (mh_trim_step(heap))
+		cond_resched();
+	mutex_unlock(&heap->collect_lock);
+}
+
 /* Give the collector thread of ku_init_live() time to get down to @objects. */
 bool ku_wait_objects(struct ku *ku, u64 objects)
 {

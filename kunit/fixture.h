@@ -181,6 +181,7 @@ void ku_trace_rooted(struct ku *ku);
 void ku_trace_finish(struct ku *ku);
 bool ku_reap_step(struct ku *ku);
 void ku_reap_all(struct ku *ku);
+void ku_trim(struct mh_heap *heap);
 bool ku_wait_objects(struct ku *ku, u64 objects);
 
 /* ---- Chance, and how much of it (main.c) ---- */
@@ -192,6 +193,7 @@ u32 ku_steps(void);
 extern struct kunit_suite ku_type_suite;
 extern struct kunit_suite ku_arena_suite;
 extern struct kunit_suite ku_pool_suite;
+extern struct kunit_suite ku_sparse_suite;
 extern struct kunit_suite ku_object_suite;
 extern struct kunit_suite ku_client_suite;
 extern struct kunit_suite ku_clone_suite;

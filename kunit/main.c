@@ -44,10 +44,10 @@ u32 ku_steps(void)
 	return steps;
 }
 
-kunit_test_suites(&ku_type_suite, &ku_arena_suite, &ku_pool_suite, &ku_object_suite,
-		  &ku_client_suite, &ku_clone_suite, &ku_batch_suite, &ku_user_suite,
-		  &ku_collect_suite, &ku_thread_suite, &ku_trace_suite, &ku_check_suite,
-		  &ku_limit_suite, &ku_gen_suite, &ku_reap_suite, &ku_death_suite,
+kunit_test_suites(&ku_type_suite, &ku_arena_suite, &ku_pool_suite, &ku_sparse_suite,
+		  &ku_object_suite, &ku_client_suite, &ku_clone_suite, &ku_batch_suite,
+		  &ku_user_suite, &ku_collect_suite, &ku_thread_suite, &ku_trace_suite,
+		  &ku_check_suite, &ku_limit_suite, &ku_gen_suite, &ku_reap_suite, &ku_death_suite,
 		  &ku_shapes_suite, &ku_event_suite, &ku_watch_suite,
 		  &ku_watch_live_suite, &ku_final_suite, &ku_final_live_suite, &ku_iterate_suite,
 		  &ku_linger_suite, &ku_oracle_guarded_suite,

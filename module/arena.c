@@ -5,7 +5,9 @@
  * Payload lives in one shmem file that every client maps whole. The module never touches it:
  * it only reserves pages before blocks in them are handed out (so that running out of memory is
  * an error of an allocation, never a SIGBUS at an access) and punches them out when their pool
- * goes. Swap, huge pages and cgroup charging are shmem's.
+ * goes, or has no use for them (pool.c). heap->arena_bytes counts pages that are reserved: the
+ * charge comes before the memory, and goes after it. Swap, huge pages and cgroup charging are
+ * shmem's.
  *
  * A pool covers whole pages. arena->dir leads from a page to its pool in two loads; leaves are
  * installed once, under heap->lock, and stay as long as the heap. arena->used says which pages
@@ -155,6 +157,29 @@ static int mh_arena_find_room(struct mh_heap *heap, u32 pages, u32 *page)
 }
 
 /**
+ * mh_arena_back() - see to it that pages have memory
+ * @heap: the heap; neither its gate nor its lock may be held
+ * @page: the first page, reserved, and without memory
+ * @pages: how many
+ *
+ * Return: 0, -ENOSPC at the heap's limit, -ENOMEM, or -EINTR when a signal came: then all are
+ * without memory still.
+ */
+int mh_arena_back(struct mh_heap *heap, u32 page, u32 pages)
+{
+	u64 bytes = (u64)pages << PAGE_SHIFT;
+	int err = mh_charge(heap, &heap->arena_bytes, bytes);
+
+	if (err)
+		return err;
+	err = vfs_fallocate(heap->arena.file, 0, (loff_t)page << PAGE_SHIFT, bytes);
+	if (!err)
+		return 0;
+	mh_uncharge(heap, &heap->arena_bytes, bytes);
+	return err == -EINTR ? err : -ENOMEM;
+}
+
+/**
  * mh_arena_reserve() - find pages for a pool, and see to it that they are there
  * @heap: the heap; neither its gate nor its lock may be held
  * @pages: how many
@@ -165,7 +190,6 @@ static int mh_arena_find_room(struct mh_heap *heap, u32 pages, u32 *page)
  */
 int mh_arena_reserve(struct mh_heap *heap, u32 pages, bool backed, u32 *page)
 {
-	u64 bytes = (u64)pages << PAGE_SHIFT;
 	int err;
 
 	mutex_lock(&heap->lock);
@@ -179,33 +203,26 @@ int mh_arena_reserve(struct mh_heap *heap, u32 pages, bool backed, u32 *page)
 	if (err || !backed)
 		return err;
 
-	err = mh_charge(heap, &heap->arena_bytes, bytes);
+	err = mh_arena_back(heap, *page, pages);
 	if (err)
-		goto release;
-	err = vfs_fallocate(heap->arena.file, 0, (loff_t)*page << PAGE_SHIFT, bytes);
-	if (!err)
-		return 0;
-	mh_uncharge(heap, &heap->arena_bytes, bytes);
-	if (err != -EINTR)
-		err = -ENOMEM;
-release:
-	mh_arena_release(heap, *page, pages, mh_arena_base(heap, *page, pages));
+		mh_arena_release(heap, *page, pages, mh_arena_base(heap, *page, pages));
 	return err;
 }
 
 /**
  * mh_arena_punch() - give the memory of pages back
  * @heap: the heap; neither its gate nor its lock may be held
- * @page: the first page, reserved and backed, in the map no more
+ * @page: the first page, reserved; nobody has a block there
  * @pages: how many, of one pool or several
+ * @backed: how many of these have memory
  */
-void mh_arena_punch(struct mh_heap *heap, u32 page, u32 pages)
+void mh_arena_punch(struct mh_heap *heap, u32 page, u32 pages, u32 backed)
 {
 	u64 bytes = (u64)pages << PAGE_SHIFT;
 
 	vfs_fallocate(heap->arena.file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 		      (loff_t)page << PAGE_SHIFT, bytes);
-	mh_uncharge(heap, &heap->arena_bytes, bytes);
+	mh_uncharge(heap, &heap->arena_bytes, (u64)backed << PAGE_SHIFT);
 }
 
 /**

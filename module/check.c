@@ -295,6 +295,46 @@ static void mh_check_site(struct mh_check *check, const struct mh_obj *o)
 	spin_unlock(&check->heap->site_lock);
 }
 
+/* What a pool says it is. One that is active may be anything. */
+static void mh_check_state(struct mh_check *check, struct mh_pool *pool, u32 nfree)
+{
+	bool fine = true;
+
+	switch (pool->state) {
+	case MH_POOL_FULL:
+		fine = !nfree && !pool->nparked;
+		break;
+	case MH_POOL_HOLLOW:
+		fine = !nfree && pool->nparked;
+		break;
+	case MH_POOL_PARTIAL:
+	case MH_POOL_SPARSE:
+		fine = nfree && nfree + pool->nparked < pool->nblocks;
+		break;
+	case MH_POOL_EMPTY:
+		fine = nfree + pool->nparked == pool->nblocks;
+		break;
+	}
+	mh_expect(check, fine, "pool %u, state %u: %u blocks are free, %u parked, of %u", pool->id,
+		  pool->state, nfree, pool->nparked, pool->nblocks);
+}
+
+/* Blocks without memory are neither free nor in use. Return how many there are. */
+static u32 mh_check_parked(struct mh_check *check, struct mh_pool *pool)
+{
+	DECLARE_BITMAP(parked, MH_POOL_BLOCKS);
+	u32 n = mh_pool_parked(pool, pool->holes, parked);
+	u32 idx;
+
+	mh_expect(check, n == pool->nparked, "pool %u: %u blocks lack memory, not %u", pool->id, n,
+		  pool->nparked);
+	for_each_set_bit(idx, parked, pool->nblocks)
+		mh_expect(check, !test_bit(idx, mh_map(pool, MH_FREE)) && !pool->check[idx] &&
+			  !mh_alive(atomic64_read(&mh_header(pool, idx)->word)),
+			  "block %u of pool %u is used, without memory", idx, pool->id);
+	return n;
+}
+
 static void mh_check_pool(struct mh_check *check, struct mh_pool *pool)
 {
 	u32 nfree = bitmap_weight(mh_map(pool, MH_FREE), pool->nblocks);
@@ -307,10 +347,8 @@ static void mh_check_pool(struct mh_check *check, struct mh_pool *pool)
 		  "pool %u has candidates and is not queued", pool->id);
 	mh_expect(check, nfree == atomic_read(&pool->nfree), "pool %u: %u free blocks, not %u",
 		  pool->id, nfree, atomic_read(&pool->nfree));
-	mh_expect(check, pool->state != MH_POOL_FULL || !nfree, "pool %u is not full", pool->id);
-	mh_expect(check, pool->state != MH_POOL_PARTIAL || nfree, "pool %u is full", pool->id);
-	mh_expect(check, pool->state != MH_POOL_EMPTY || nfree == pool->nblocks,
-		  "pool %u is not empty", pool->id);
+	mh_check_state(check, pool, nfree);
+	unused -= mh_check_parked(check, pool);
 	for (o.idx = 0; o.idx < pool->nblocks; o.idx++) {
 		o.header = mh_header(pool, o.idx);
 		mh_check_object(check, &o, &unused);

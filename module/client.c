@@ -265,6 +265,9 @@ static int mh_grow_locked(struct mh_client *client, struct mh_bin *bin)
 	if (active->pool && atomic_read(&active->pool->nfree) > 0)
 		return 0;
 	pool = mh_pool_adopt(bin);
+	/* Our own may lack memory for some of its blocks. */
+	if (!pool && active->pool && active->pool->holes)
+		return mh_pool_refill(active->pool);
 	if (!pool)
 		pool = mh_pool_create(client->heap, bin);
 	if (IS_ERR(pool))

@@ -153,11 +153,14 @@ struct mh_dead {
 /* ---- pool.c ---- */
 
 #define MH_POOL_BLOCKS	1024	/* most blocks of a pool */
+#define MH_POOL_PAGES	16	/* most pages of one, unless one block alone has more */
 
 enum mh_pool_state {
 	MH_POOL_ACTIVE,		/* one client allocates from it; on no list */
 	MH_POOL_FULL,		/* no free block; on no list */
 	MH_POOL_PARTIAL,	/* on bin->partial */
+	MH_POOL_SPARSE,		/* on bin->sparse: some of its pages may do without memory */
+	MH_POOL_HOLLOW,		/* on bin->hollow: no free block, but for those without memory */
 	MH_POOL_EMPTY,		/* on bin->empty */
 };
 
@@ -192,8 +195,12 @@ enum mh_map {
  * @nfree: bits set in MH_FREE; may lag behind by those being freed right now
  * @nretired: blocks whose generations ran out
  * @cursor: word of MH_FREE to look at first; under client->lock of the client it is active for
+ * @trip: whoever moves @nfree there or above looks after the lists; under bin->lock
+ * @nparked: blocks that nobody has, but that are not in MH_FREE as they lack memory
+ * @holes: pages without memory; changes, with @nparked, under the gate by who has it active
+ * @level: blocks in use at which it is sparse, 0 for never; under bin->lock
  * @queued: MH_QUEUED_*
- * @list: in bin->partial or bin->empty
+ * @list: in a list of the bin, by @state
  * @holders: struct mh_holds of the clients that hold objects here; under bin->lock, RCU
  * @grey_node: in heap->grey
  * @cand_node: in heap->cand
@@ -219,6 +226,10 @@ struct mh_pool {
 	atomic_t nfree;
 	atomic_t nretired;
 	u32 cursor;
+	int trip;
+	u16 nparked;
+	u16 holes;
+	u16 level;
 	unsigned long queued;
 	struct list_head list;
 	struct hlist_head holders;
@@ -324,9 +335,12 @@ struct mh_geometry {
  * @list: in type->bins; set at birth, never removed before the heap
  * @lock: protects the members below, pool->state, pool->list and pool->holders
  * @partial: pools with a free block, active for nobody
- * @empty: pools with nothing but free blocks, active for nobody
+ * @sparse: likewise, but with few blocks in use
+ * @nsparse: how many those are
+ * @hollow: pools without a free block that lack memory for some, active for nobody
+ * @empty: pools with no block in use, active for nobody
  * @nempty: how many those are
- * @trim_node: in heap->trim, when there are more empty pools than worth keeping
+ * @trim_node: in heap->trim, when there are more empty or sparse pools than worth keeping
  * @trim_queued: bit 0: it is there
  */
 struct mh_bin {
@@ -337,7 +351,10 @@ struct mh_bin {
 	/* protects what follows */
 	spinlock_t lock;
 	struct list_head partial;
+	struct list_head sparse;
+	struct list_head hollow;
 	struct list_head empty;
+	u32 nsparse;
 	u32 nempty;
 	struct llist_node trim_node;
 	unsigned long trim_queued;
@@ -410,7 +427,8 @@ struct mh_arena {
 int mh_arena_init(struct mh_heap *heap, u64 limit);
 void mh_arena_destroy(struct mh_heap *heap);
 int mh_arena_reserve(struct mh_heap *heap, u32 pages, bool backed, u32 *page);
-void mh_arena_punch(struct mh_heap *heap, u32 page, u32 pages);
+int mh_arena_back(struct mh_heap *heap, u32 page, u32 pages);
+void mh_arena_punch(struct mh_heap *heap, u32 page, u32 pages, u32 backed);
 void mh_arena_release(struct mh_heap *heap, u32 page, u32 pages, u32 base);
 u32 mh_arena_base(struct mh_heap *heap, u32 page, u32 pages);
 void mh_arena_map(struct mh_heap *heap, u32 page, u32 pages, struct mh_pool *pool);
@@ -459,7 +477,7 @@ enum mh_phase {
  * @cand: pools with candidates
  * @ncand: candidates
  * @escaped: candidates that wait for a trace
- * @trim: bins with empty pools to give back
+ * @trim: bins with empty or sparse pools whose memory is to be given back
  * @phase: of the trace; changed under the exclusive gate
  * @nfrozen: objects that are frozen
  * @unfreezing: calls that unfreeze; changed under the exclusive gate
@@ -598,6 +616,9 @@ size_t mh_pool_bytes(u32 nblocks, u32 hstride);
 
 struct mh_pool *mh_pool_create(struct mh_heap *heap, struct mh_bin *bin);
 struct mh_pool *mh_pool_adopt(struct mh_bin *bin);
+int mh_pool_refill(struct mh_pool *pool);
+u32 mh_pool_parked(struct mh_pool *pool, u16 holes, unsigned long *parked);
+u64 mh_pool_arena_bytes(struct mh_pool *pool);
 void mh_pool_retire(struct mh_pool *pool);
 void mh_pool_free_apart(struct mh_pool *pool);
 void mh_pool_free(struct mh_pool *pool);

@@ -198,6 +198,20 @@ static u32 mh_nlinger(const struct mh_pool *pool)
 	return pool->linger ? atomic_read(&pool->linger->n) : 0;
 }
 
+static void mh_usage_add(struct moheap_usage *usage, struct mh_pool *pool)
+{
+	/* Either may change meanwhile. */
+	u32 nfree = clamp_t(int, atomic_read(&pool->nfree) + READ_ONCE(pool->nparked), 0,
+			    pool->nblocks);
+
+	usage->pools++;
+	usage->empty += nfree == pool->nblocks;
+	usage->blocks += pool->nblocks;
+	usage->used += pool->nblocks - nfree - mh_nlinger(pool);
+	usage->kernel_bytes += mh_class_bytes(pool->bin->geo.class);
+	usage->arena_bytes += mh_pool_arena_bytes(pool);
+}
+
 /**
  * mh_usage() - what the objects of a type use
  * @heap: the heap; no lock may be held
@@ -211,7 +225,7 @@ int mh_usage(struct mh_heap *heap, struct moheap_usage *usage)
 	unsigned long id = 0;
 	struct mh_pool *pool;
 	bool more = true;
-	u32 nfree, i;
+	u32 i;
 
 	if (!type)
 		return -ENOENT;
@@ -222,14 +236,7 @@ int mh_usage(struct mh_heap *heap, struct moheap_usage *usage)
 			more = pool;
 			if (!more || pool->bin->type != type)
 				continue;
-			nfree = clamp_t(int, atomic_read(&pool->nfree), 0, pool->nblocks);
-			usage->pools++;
-			usage->empty += nfree == pool->nblocks;
-			usage->blocks += pool->nblocks;
-			usage->used += pool->nblocks - nfree - mh_nlinger(pool);
-			usage->kernel_bytes += mh_class_bytes(pool->bin->geo.class);
-			if (pool->bin->geo.backed)
-				usage->arena_bytes += (u64)pool->bin->geo.pages << PAGE_SHIFT;
+			mh_usage_add(usage, pool);
 		}
 		up_read(&heap->gate);
 		if (more && signal_pending(current))

@@ -13,18 +13,45 @@
  *
  * What a pool is to its bin (pool->state, under bin->lock):
  *
- *	ACTIVE --mh_pool_retire()--> FULL, PARTIAL or EMPTY, by its free blocks
- *	FULL --first block freed--> PARTIAL --last block freed--> EMPTY
- *	PARTIAL, EMPTY --mh_pool_adopt()--> ACTIVE
+ *	ACTIVE --mh_pool_retire()--> any other, by its blocks
+ *	FULL, HOLLOW --first block freed--> PARTIAL or SPARSE
+ *	PARTIAL --few are left in use--> SPARSE
+ *	SPARSE --mh_punch_bin()--> ACTIVE, and retired again
+ *	PARTIAL, SPARSE --last block freed--> EMPTY
+ *	PARTIAL, SPARSE, EMPTY, HOLLOW --mh_pool_adopt()--> ACTIVE
  *	EMPTY --mh_trim_step()--> gone
  *
- * The transitions for freed blocks are made by whoever moves pool->nfree above 0 or to nblocks;
- * mh_pool_retire() reads nfree under the lock, so none is lost: a free that was counted before
- * is seen there, one that is counted later finds the new state.
+ * The transitions for freed blocks are made by whoever moves pool->nfree to pool->trip, or above;
+ * where there is none to be made that is out of reach. mh_pool_settle() sets it to 0 before it
+ * reads nfree, so none is lost: a free that was counted before is seen there, one that is counted
+ * later finds 0 there, or what follows from the nfree that was read.
  *
  * A pool leaves only from the list of empty ones, under heap->lock and the exclusive gate, and
  * not while it is queued for the collector. Whoever holds the gate shared, or heap->lock, or has
  * the pool active, can rely on it.
+ *
+ * Sparse pools
+ * ------------
+ * A few survivors keep a pool, and need not keep all its memory. The collector thread takes a
+ * sparse pool as a client would (ACTIVE: nobody else takes blocks there), and looks for pages
+ * with free blocks only. These blocks are parked: out of MH_FREE and pool->nfree, so that
+ * mh_pool_take() does not find them; pool->holes has the pages, which are punched out of the
+ * arena after that. The way back is mh_pool_refill(): the pages are reserved first, then their
+ * blocks get their bits again. So no block is handed out that lacks memory, and where there is
+ * none that is an error of mh_client_grow(), after which the blocks are parked as before.
+ * What comes back reads as zero, but for what somebody wrote who had no business there; that is
+ * why the library clears blocks that had an owner, and it does so here as elsewhere.
+ *
+ * A block is parked if, and only if, one of its pages is a hole: there is no list of them. Bits,
+ * counts and pool->holes change under one hold of the gate, so that whoever keeps everybody out
+ * finds them in agreement.
+ *
+ * To punch and to reserve a page costs about as much as to use all its blocks once or twice. So
+ * that a pool that is in use does not do it all the time, it is sparse only when a quarter of its
+ * blocks is left, then again when half of those are: each page is given back once, and is
+ * looked at a few times, until the pool has been refilled. Sparse pools are adopted last of those
+ * with free blocks, and a bin keeps MH_KEEP_SPARSE with all their memory. So those lose theirs
+ * that the bin could have done without while others filled up.
  */
 #include <linux/list_sort.h>
 
@@ -50,8 +77,14 @@ static struct kmem_cache *mh_caches[MH_CLASSES];
 /* Empty pools a bin keeps for the next burst. */
 #define MH_KEEP_EMPTY	1
 
+/* Sparse pools that keep all their memory, for the same. */
+#define MH_KEEP_SPARSE	1
+
 /* Pools given back in one hold of the exclusive gate: each costs a look at all its holders. */
 #define MH_TRIM_STEP	8
+
+/* For pool->trip: more free blocks than any pool has. */
+#define MH_NO_TRIP	(MH_POOL_BLOCKS + 1)
 
 /**
  * mh_pools_init() - create the slab caches
@@ -117,6 +150,15 @@ static u32 mh_pool_page(const struct mh_pool *pool)
 	return pool->first / MH_PAGE_GRANULES;
 }
 
+/* Blocks in use at which a pool that has all its memory is sparse. */
+static u32 mh_pool_level(const struct mh_pool *pool)
+{
+	const struct mh_geometry *geo = &pool->bin->geo;
+
+	BUILD_BUG_ON(BITS_PER_TYPE(pool->holes) < MH_POOL_PAGES);
+	return geo->backed && geo->pages > 1 && geo->nblocks > 1 ? geo->nblocks / 4 : 0;
+}
+
 static void mh_pool_init(struct mh_pool *pool, struct mh_heap *heap, struct mh_bin *bin,
 			 u32 page)
 {
@@ -132,6 +174,8 @@ static void mh_pool_init(struct mh_pool *pool, struct mh_heap *heap, struct mh_b
 	pool->nblocks = bin->geo.nblocks;
 	pool->words = BITS_TO_LONGS(pool->nblocks);
 	pool->state = MH_POOL_ACTIVE;
+	pool->trip = MH_NO_TRIP;
+	pool->level = mh_pool_level(pool);
 	atomic_set(&pool->nfree, pool->nblocks);
 	INIT_LIST_HEAD(&pool->list);
 	INIT_HLIST_HEAD(&pool->holders);
@@ -194,7 +238,7 @@ free_linger:
 	mh_linger_free(pool);
 release:
 	if (geo->backed)
-		mh_arena_punch(heap, page, geo->pages);
+		mh_arena_punch(heap, page, geo->pages, geo->pages);
 	mh_arena_release(heap, page, geo->pages, mh_arena_base(heap, page, geo->pages));
 free_pool:
 	kmem_cache_free(mh_caches[geo->class], pool);
@@ -307,58 +351,119 @@ static void mh_pool_destroy(struct mh_heap *heap, struct mh_pool *pool)
 	mh_pool_free(pool);
 }
 
-/* Tell the collector that @bin has more empty pools than it should keep. */
+/* Tell the collector that @bin has more empty or sparse pools than it should keep. */
 static void mh_bin_queue_trim(struct mh_heap *heap, struct mh_bin *bin)
 {
 	if (!test_and_set_bit(0, &bin->trim_queued))
 		llist_add(&bin->trim_node, &heap->trim);
 }
 
-/* Put a pool that is on no list where its free blocks say it belongs. */
-static void mh_pool_settle(struct mh_pool *pool)
+static void mh_pool_enlist(struct mh_pool *pool, enum mh_pool_state state, int trip)
 {
 	struct mh_bin *bin = pool->bin;
-	int nfree = atomic_read(&pool->nfree);
 
 	lockdep_assert_held(&bin->lock);
-	if (nfree == pool->nblocks) {
-		pool->state = MH_POOL_EMPTY;
+	pool->state = state;
+	WRITE_ONCE(pool->trip, trip);
+	switch (state) {
+	case MH_POOL_PARTIAL:
+		list_add_tail(&pool->list, &bin->partial);
+		break;
+	case MH_POOL_SPARSE:
+		list_add_tail(&pool->list, &bin->sparse);
+		bin->nsparse++;
+		break;
+	case MH_POOL_HOLLOW:
+		list_add(&pool->list, &bin->hollow);
+		break;
+	case MH_POOL_EMPTY:
 		list_add(&pool->list, &bin->empty);
 		bin->nempty++;
-		if (bin->nempty > MH_KEEP_EMPTY)
-			mh_bin_queue_trim(pool->heap, bin);
-	} else if (nfree > 0) {
-		pool->state = MH_POOL_PARTIAL;
-		list_add_tail(&pool->list, &bin->partial);
-	} else {
-		pool->state = MH_POOL_FULL;
+		break;
+	default:
+		break;
 	}
+	if (bin->nempty > MH_KEEP_EMPTY || bin->nsparse > MH_KEEP_SPARSE)
+		mh_bin_queue_trim(pool->heap, bin);
+}
+
+static void mh_pool_delist(struct mh_pool *pool)
+{
+	struct mh_bin *bin = pool->bin;
+
+	lockdep_assert_held(&bin->lock);
+	bin->nempty -= pool->state == MH_POOL_EMPTY;
+	bin->nsparse -= pool->state == MH_POOL_SPARSE;
+	list_del_init(&pool->list);
+}
+
+/* Put a pool that is on no list where its blocks say it belongs. */
+static void mh_pool_settle(struct mh_pool *pool)
+{
+	int most = pool->nblocks - pool->nparked;
+	int nfree, used;
+
+	lockdep_assert_held(&pool->bin->lock);
+	WRITE_ONCE(pool->trip, 0);
+	/* Pairs with the full order of atomic_add_return() in mh_blocks_release(). */
+	smp_mb();
+	nfree = atomic_read(&pool->nfree);
+	used = most - nfree;
+	pool->level = max_t(int, pool->level, min_t(int, mh_pool_level(pool), used / 2));
+	if (nfree == most)
+		mh_pool_enlist(pool, MH_POOL_EMPTY, MH_NO_TRIP);
+	else if (nfree <= 0)
+		mh_pool_enlist(pool, pool->nparked ? MH_POOL_HOLLOW : MH_POOL_FULL, 1);
+	else if (used <= pool->level)
+		mh_pool_enlist(pool, MH_POOL_SPARSE, most);
+	else
+		mh_pool_enlist(pool, MH_POOL_PARTIAL, most - pool->level);
+}
+
+/* Take a pool from the head of a list. */
+static struct mh_pool *mh_pool_activate(struct list_head *list)
+{
+	struct mh_pool *pool = list_first_entry_or_null(list, struct mh_pool, list);
+
+	if (!pool)
+		return NULL;
+	mh_pool_delist(pool);
+	pool->state = MH_POOL_ACTIVE;
+	pool->cursor = 0;
+	WRITE_ONCE(pool->trip, MH_NO_TRIP);
+	return pool;
 }
 
 /**
  * mh_pool_adopt() - make a pool with free blocks active for the caller
- * @bin: the bin it is to be from
+ * @bin: the bin it is to be from; neither the gate nor a lock of the heap may be held
  *
- * Return: the pool, or NULL.
+ * Return: the pool, NULL if there is none, or an error pointer, as from mh_pool_refill().
  */
 struct mh_pool *mh_pool_adopt(struct mh_bin *bin)
 {
 	struct mh_pool *pool;
+	int err;
 
 	spin_lock(&bin->lock);
-	pool = list_first_entry_or_null(&bin->partial, struct mh_pool, list);
-	if (!pool) {
-		pool = list_first_entry_or_null(&bin->empty, struct mh_pool, list);
-		if (pool)
-			bin->nempty--;
-	}
+	pool = mh_pool_activate(&bin->partial);
+	if (!pool)
+		pool = mh_pool_activate(&bin->sparse);
+	if (!pool)
+		pool = mh_pool_activate(&bin->empty);
 	if (pool) {
-		list_del_init(&pool->list);
-		pool->state = MH_POOL_ACTIVE;
-		pool->cursor = 0;
+		spin_unlock(&bin->lock);
+		return pool;
 	}
+	pool = mh_pool_activate(&bin->hollow);
 	spin_unlock(&bin->lock);
-	return pool;
+	if (!pool)
+		return NULL;
+	err = mh_pool_refill(pool);
+	if (!err)
+		return pool;
+	mh_pool_retire(pool);
+	return ERR_PTR(err);
 }
 
 /**
@@ -372,23 +477,15 @@ void mh_pool_retire(struct mh_pool *pool)
 	spin_unlock(&pool->bin->lock);
 }
 
-/* The first or the last block of a pool was freed. */
+/* So many blocks of a pool are free that it may belong elsewhere. */
 static void mh_pool_freed(struct mh_pool *pool)
 {
 	struct mh_bin *bin = pool->bin;
 
 	spin_lock(&bin->lock);
-	switch (pool->state) {
-	case MH_POOL_PARTIAL:
-		if (atomic_read(&pool->nfree) != pool->nblocks)
-			break;
-		list_del_init(&pool->list);
-		fallthrough;
-	case MH_POOL_FULL:
+	if (pool->state != MH_POOL_ACTIVE && atomic_read(&pool->nfree) >= pool->trip) {
+		mh_pool_delist(pool);
 		mh_pool_settle(pool);
-		break;
-	default:
-		break;
 	}
 	spin_unlock(&bin->lock);
 }
@@ -402,17 +499,16 @@ static void mh_pool_freed(struct mh_pool *pool)
 void mh_blocks_release(struct mh_freed *freed)
 {
 	struct mh_pool *pool = freed->pool;
-	int n, nfree;
+	int nfree;
 
 	if (!pool)
 		return;
 	/* The empty slots and the words come before the bits, for mh_pool_take(). */
 	smp_mb__before_atomic();
 	atomic_long_or(freed->mask, (atomic_long_t *)&mh_map(pool, MH_FREE)[freed->word]);
-	n = hweight_long(freed->mask);
-	nfree = atomic_add_return(n, &pool->nfree);
 	/* Some may have been taken before they were counted: then it was below 0. */
-	if ((nfree > 0 && nfree <= n) || nfree == pool->nblocks)
+	nfree = atomic_add_return(hweight_long(freed->mask), &pool->nfree);
+	if (nfree >= READ_ONCE(pool->trip))
 		mh_pool_freed(pool);
 	freed->pool = NULL;
 }
@@ -452,6 +548,190 @@ u32 mh_pool_take(struct mh_pool *pool, u32 want, u32 *word, unsigned long *mask)
 	*mask = take;
 	return n;
 }
+
+/* ---- Pages that do without memory ---- */
+
+/* The blocks that have a part of a page of their pool: from @first to before @end. */
+static void mh_page_blocks(const struct mh_pool *pool, u32 page, u32 *first, u32 *end)
+{
+	*first = page * MH_PAGE_GRANULES / pool->stride;
+	*end = min(DIV_ROUND_UP((page + 1) * MH_PAGE_GRANULES, pool->stride), pool->nblocks);
+}
+
+/**
+ * mh_pool_parked() - which blocks lack memory
+ * @pool: the pool
+ * @holes: pages without memory, as in pool->holes
+ * @parked: out: the blocks, MH_POOL_BLOCKS bits
+ *
+ * Return: how many.
+ */
+u32 mh_pool_parked(struct mh_pool *pool, u16 holes, unsigned long *parked)
+{
+	unsigned long pages = holes;
+	u32 page, first, end;
+
+	bitmap_zero(parked, MH_POOL_BLOCKS);
+	for_each_set_bit(page, &pages, MH_POOL_PAGES) {
+		mh_page_blocks(pool, page, &first, &end);
+		bitmap_set(parked, first, end - first);
+	}
+	return bitmap_weight(parked, pool->nblocks);
+}
+
+/**
+ * mh_pool_arena_bytes() - the payload memory of a pool
+ * @pool: the pool; caller holds the gate
+ *
+ * Return: bytes.
+ */
+u64 mh_pool_arena_bytes(struct mh_pool *pool)
+{
+	const struct mh_geometry *geo = &pool->bin->geo;
+
+	if (!geo->backed)
+		return 0;
+	return (u64)(geo->pages - hweight16(READ_ONCE(pool->holes))) << PAGE_SHIFT;
+}
+
+/*
+ * Pages have memory, or have none: their blocks are in MH_FREE, or are not. The pool is active
+ * for the caller, and no block on pages that differ is in use. Return how many blocks that are.
+ */
+static u32 mh_pool_set_holes(struct mh_pool *pool, u16 holes)
+{
+	DECLARE_BITMAP(before, MH_POOL_BLOCKS);
+	DECLARE_BITMAP(after, MH_POOL_BLOCKS);
+	unsigned long *map = mh_map(pool, MH_FREE);
+	u32 had = mh_pool_parked(pool, pool->holes, before);
+	u32 has = mh_pool_parked(pool, holes, after);
+	u32 i;
+
+	lockdep_assert_held(&pool->heap->gate);
+	/* Memory comes before the bits, for mh_pool_take(). */
+	smp_mb__before_atomic();
+	for (i = 0; i < pool->words; i++) {
+		if (before[i] & ~after[i])
+			atomic_long_or(before[i] & ~after[i], (atomic_long_t *)&map[i]);
+		if (after[i] & ~before[i])
+			atomic_long_andnot(after[i] & ~before[i], (atomic_long_t *)&map[i]);
+	}
+	WRITE_ONCE(pool->holes, holes);
+	WRITE_ONCE(pool->nparked, has);
+	atomic_add((int)(had - has), &pool->nfree);
+	return abs((int)(had - has));
+}
+
+/* The pages with free and parked blocks only; none of a pool that is about to be empty. */
+static u16 mh_pool_idle_pages(struct mh_pool *pool)
+{
+	const unsigned long *map = mh_map(pool, MH_FREE);
+	DECLARE_BITMAP(idle, MH_POOL_BLOCKS);
+	u32 page, first, end, i;
+	u16 pages = 0;
+
+	mh_pool_parked(pool, pool->holes, idle);
+	for (i = 0; i < pool->words; i++)
+		idle[i] |= READ_ONCE(map[i]);
+	if (bitmap_full(idle, pool->nblocks))
+		return pool->holes;
+	for (page = 0; page < pool->bin->geo.pages; page++) {
+		mh_page_blocks(pool, page, &first, &end);
+		if (find_next_zero_bit(idle, end, first) == end)
+			pages |= BIT(page);
+	}
+	return pages;
+}
+
+/* The next run of pages in a set, which it leaves. Return its length, 0 if the set is empty. */
+static u32 mh_next_run(u16 *set, u32 *page)
+{
+	u32 n;
+
+	if (!*set)
+		return 0;
+	*page = __ffs(*set);
+	n = ffz(*set >> *page);
+	*set &= ~GENMASK(*page + n - 1, *page);
+	return n;
+}
+
+/* Give back the memory of a sparse pool that it can do without. It is active for the caller. */
+static void mh_pool_punch(struct mh_pool *pool)
+{
+	u16 holes, punch;
+	u32 page, n;
+
+	down_read(&pool->heap->gate);
+	holes = mh_pool_idle_pages(pool);
+	punch = holes & ~pool->holes;
+	if (punch)
+		mh_pool_set_holes(pool, holes);
+	up_read(&pool->heap->gate);
+	while ((n = mh_next_run(&punch, &page)))
+		mh_arena_punch(pool->heap, mh_pool_page(pool) + page, n, n);
+}
+
+/**
+ * mh_pool_refill() - reserve the memory that a pool lacks
+ * @pool: the pool, active for the caller, who holds neither the gate nor a lock of the heap
+ *
+ * Return: 0: there are free blocks; or -ENOSPC at the heap's limit, -ENOMEM, -EINTR when a signal
+ * came: then there are as many as before.
+ */
+int mh_pool_refill(struct mh_pool *pool)
+{
+	u16 left = pool->holes, holes = pool->holes;
+	u32 page, n, got;
+	int err = 0;
+
+	while (!err && (n = mh_next_run(&left, &page))) {
+		err = mh_arena_back(pool->heap, mh_pool_page(pool) + page, n);
+		if (!err)
+			holes &= ~GENMASK(page + n - 1, page);
+	}
+	down_read(&pool->heap->gate);
+	got = mh_pool_set_holes(pool, holes);
+	up_read(&pool->heap->gate);
+	spin_lock(&pool->bin->lock);
+	pool->level = mh_pool_level(pool);
+	spin_unlock(&pool->bin->lock);
+	return got ? 0 : err;
+}
+
+/* Take a sparse pool of @bin that has more of them than it is to keep. */
+static struct mh_pool *mh_sparse_pool(struct mh_bin *bin, u32 keep)
+{
+	struct mh_pool *pool = NULL;
+
+	spin_lock(&bin->lock);
+	if (bin->nsparse > keep)
+		pool = mh_pool_activate(&bin->sparse);
+	spin_unlock(&bin->lock);
+	return pool;
+}
+
+/* Look at up to MH_TRIM_STEP sparse pools. Return true if there may be more of them. */
+static bool mh_punch_bin(struct mh_bin *bin, u32 keep)
+{
+	struct mh_pool *pool;
+	int i, used;
+
+	for (i = 0; i < MH_TRIM_STEP; i++) {
+		pool = mh_sparse_pool(bin, keep);
+		if (!pool)
+			return false;
+		mh_pool_punch(pool);
+		used = pool->nblocks - pool->nparked - atomic_read(&pool->nfree);
+		spin_lock(&bin->lock);
+		pool->level = max(used, 0) / 2;
+		mh_pool_settle(pool);
+		spin_unlock(&bin->lock);
+	}
+	return true;
+}
+
+/* ---- Pools that go ---- */
 
 /* Take up to MH_TRIM_STEP empty pools of @bin out of everything that leads to them. */
 static void mh_trim_detach(struct mh_heap *heap, struct mh_bin *bin, u32 keep,
@@ -494,21 +774,23 @@ static int mh_pool_order(void *unused, const struct list_head *a, const struct l
 static void mh_trim_punch(struct mh_heap *heap, const struct mh_bin *bin, struct list_head *out)
 {
 	struct mh_pool *pool;
-	u32 page = 0, pages = 0;
+	u32 page = 0, pages = 0, backed = 0;
 
 	if (!bin->geo.backed)
 		return;
 	list_sort(NULL, out, mh_pool_order);
 	list_for_each_entry(pool, out, list) {
 		if (pages && mh_pool_page(pool) != page + pages) {
-			mh_arena_punch(heap, page, pages);
+			mh_arena_punch(heap, page, pages, backed);
 			pages = 0;
+			backed = 0;
 		}
 		if (!pages)
 			page = mh_pool_page(pool);
 		pages += bin->geo.pages;
+		backed += bin->geo.pages - hweight16(pool->holes);
 	}
-	mh_arena_punch(heap, page, pages);
+	mh_arena_punch(heap, page, pages, backed);
 }
 
 static bool mh_trim_bin(struct mh_heap *heap, struct mh_bin *bin, u32 keep)
@@ -517,6 +799,9 @@ static bool mh_trim_bin(struct mh_heap *heap, struct mh_bin *bin, u32 keep)
 	LIST_HEAD(out);
 	u64 since;
 
+	/* Not worth the gate. One that comes now queues the bin. */
+	if (READ_ONCE(bin->nempty) <= keep)
+		return false;
 	mutex_lock(&heap->lock);
 	mh_gate_exclusive(heap, &since);
 	mh_trim_detach(heap, bin, keep, &out);
@@ -531,7 +816,7 @@ static bool mh_trim_bin(struct mh_heap *heap, struct mh_bin *bin, u32 keep)
 }
 
 /**
- * mh_trim_step() - give back some empty pools of one bin that has more than it should keep
+ * mh_trim_step() - give back memory of one bin that has more empty or sparse pools than it should
  * @heap: the heap; caller holds heap->collect_lock and not the gate
  *
  * Return: true if there may be more to do.
@@ -540,6 +825,7 @@ bool mh_trim_step(struct mh_heap *heap)
 {
 	struct llist_node *node;
 	struct mh_bin *bin;
+	bool more;
 
 	lockdep_assert_held(&heap->collect_lock);
 	node = llist_del_first(&heap->trim);
@@ -547,15 +833,17 @@ bool mh_trim_step(struct mh_heap *heap)
 		return false;
 	bin = llist_entry(node, struct mh_bin, trim_node);
 	clear_bit(0, &bin->trim_queued);
-	/* Pools that become empty from here on queue the bin again. */
+	/* Pools that become empty or sparse from here on queue the bin again. */
 	smp_mb__after_atomic();
-	if (mh_trim_bin(heap, bin, MH_KEEP_EMPTY))
+	more = mh_trim_bin(heap, bin, MH_KEEP_EMPTY);
+	if (mh_punch_bin(bin, MH_KEEP_SPARSE) || more)
 		mh_bin_queue_trim(heap, bin);
 	return true;
 }
 
 /**
- * mh_trim_all() - give back every empty pool: the heap is at its limit
+ * mh_trim_all() - give back every empty pool, and what sparse ones can do without: the heap is at
+ * its limit
  * @heap: the heap; caller holds none of its locks
  */
 void mh_trim_all(struct mh_heap *heap)
@@ -567,7 +855,7 @@ void mh_trim_all(struct mh_heap *heap)
 	xa_for_each(&heap->types, id, type) {
 		/* Bins are only ever added, at the end. */
 		list_for_each_entry_rcu(bin, &type->bins, list, true) {
-			while (mh_trim_bin(heap, bin, 0))
+			while (mh_trim_bin(heap, bin, 0) || mh_punch_bin(bin, 0))
 				cond_resched();
 		}
 	}

@@ -14,9 +14,6 @@
 
 #include "internal.h"
 
-/* A pool covers no more pages than this, unless one block alone does. */
-#define MH_POOL_PAGES	16
-
 /* Payload is rounded to granules up to here, then to quarters of a power of two, ... */
 #define MH_STRIDE_EXACT	8
 /* ... and from here to whole pages: such blocks are page runs of their own. */
@@ -145,6 +142,8 @@ static struct mh_bin *mh_bin_create(struct mh_heap *heap, struct mh_type *type,
 	mh_geometry_fit(&bin->geo);
 	spin_lock_init(&bin->lock);
 	INIT_LIST_HEAD(&bin->partial);
+	INIT_LIST_HEAD(&bin->sparse);
+	INIT_LIST_HEAD(&bin->hollow);
 	INIT_LIST_HEAD(&bin->empty);
 	list_add_tail_rcu(&bin->list, &type->bins);
 	return bin;
