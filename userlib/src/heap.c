@@ -53,6 +53,7 @@ struct mh_layout {
 	size_t words;
 	size_t told;
 	size_t pages;
+	size_t left;
 	size_t bytes;
 };
 
@@ -65,7 +66,8 @@ static struct mh_layout mh_layout_of(size_t size)
 	at.words = mh_round_up(sizeof(*heap), MH_PAGE);
 	at.told = at.words + granules * sizeof(*heap->words);
 	at.pages = at.told + granules * sizeof(*heap->told);
-	at.bytes = at.pages + size / MH_PAGE * sizeof(*heap->pages);
+	at.left = at.pages + size / MH_PAGE * sizeof(*heap->pages);
+	at.bytes = at.left + mh_round_up(granules * sizeof(*heap->words) / MH_PAGE, 64) / 8;
 	return at;
 }
 
@@ -83,6 +85,7 @@ static struct moheap *mh_heap_map(size_t size)
 	heap->words = (atomic_ullong *)(begin + at.words);
 	heap->told = (__u32 *)(begin + at.told);
 	heap->pages = (__u64 *)(begin + at.pages);
+	heap->left_map = (__u64 *)(begin + at.left);
 	return heap;
 }
 
@@ -333,6 +336,7 @@ int moheap_flush(struct moheap *heap)
 	mh_tell_all(heap);
 	mh_stocks_age(heap);
 	mh_queue_send(heap);
+	mh_words_trim(heap, false);
 	mh_guard_drain(heap);
 	err = mh_error_take(heap);
 	mh_unlock(&heap->lock);
@@ -347,6 +351,7 @@ int moheap_trim(struct moheap *heap)
 	mh_tell_all(heap);
 	mh_stocks_release(heap);
 	mh_queue_send(heap);
+	mh_words_trim(heap, true);
 	mh_guard_drain(heap);
 	err = mh_error_take(heap);
 	mh_unlock(&heap->lock);

@@ -194,6 +194,7 @@ bool mh_drop_to_kernel(struct moheap *heap, moheap_ref_t ref, const void *site, 
 	if (!mh_word_change(heap, ref, &one, mh_word(ref, MH_DROPPED | heap->queue.n),
 			    memory_order_acq_rel))
 		return false;
+	mh_words_left(heap, ref);
 	if (heap->guard)
 		mh_guard_given_up(heap, ref, site);
 	if (flags & MH_UNTOLD) {

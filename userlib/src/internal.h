@@ -19,6 +19,7 @@
  *	hold.c		references of this process
  *	stock.c		stocks of objects
  *	young.c		objects that nobody else ever knew
+ *	words.c		pages of the table of words
  *	guard.c		misuse of payload and refs, found in guarded heaps
  *	word.h		what is known of the object in a block
  *	type.c		what is known of types
@@ -239,6 +240,25 @@ moheap_ref_t mh_told(struct moheap *heap, moheap_ref_t ref);
 void mh_tell(struct moheap *heap, moheap_ref_t ref);
 void mh_tell_all(struct moheap *heap);
 void mh_give_back(struct moheap *heap, moheap_ref_t ref);
+
+/* ---- words.c ---- */
+
+/**
+ * struct mh_left - pages of the table of words where references were given up: heap->left_map
+ * @first: the first of them
+ * @last: the last
+ * @pages: how many
+ * @drops: references given up there
+ */
+struct mh_left {
+	size_t first;
+	size_t last;
+	size_t pages;
+	size_t drops;
+};
+
+void mh_words_left(struct moheap *heap, moheap_ref_t ref);
+void mh_words_trim(struct moheap *heap, bool all);
 
 /* ---- stock.c ---- */
 
@@ -476,12 +496,14 @@ struct mh_weakrefs {
  * @words: what is known of the object in a block, by granule: see word.h
  * @told: how the kernel knows what is in a block, by granule: see young.c
  * @pages: which type a page of the arena holds: see type.c
+ * @left_map: which pages of @words @left counts, a bit each
  * @kinds: see struct mh_kinds
  * @tracing: see struct mh_tracing
  * @queue: see queue.c
  * @reaches: see struct mh_reach
  * @events: see struct mh_events
  * @weakrefs: see struct mh_weakrefs
+ * @left: see struct mh_left
  * @young: see struct mh_young
  *
  * It begins the mapping of the tables. What every process needs comes first, in one page: the
@@ -503,12 +525,14 @@ struct moheap {
 	atomic_ullong *words;
 	__u32 *told;
 	__u64 *pages;
+	__u64 *left_map;
 	struct mh_kinds kinds;
 	struct mh_tracing tracing;
 	struct mh_queue queue;
 	struct mh_reach reaches[MH_REACHES];
 	struct mh_events events;
 	struct mh_weakrefs weakrefs;
+	struct mh_left left;
 	struct mh_young young;
 };
 

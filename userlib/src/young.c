@@ -37,6 +37,9 @@
  * knows the block would come back to life if somebody held it there, and the RENEW to come would
  * be refused with EBUSY.
  *
+ * A word is forgotten (words.c) when nothing in the block is MH_LOCAL or has a reference, after the
+ * DROP went out: what the word refused before, the kernel refuses then, by (3).
+ *
  * RENEW needs an object that nothing else refers to and that refers to nothing. Both are so: to
  * refer to it, or to store in it, is to name it.
  *
@@ -119,6 +122,7 @@ void mh_give_back(struct moheap *heap, moheap_ref_t ref)
 	__u64 word = mh_word_get(heap, ref);
 
 	if (mh_word_is_of(word, ref) && word & MH_LOCAL) {
+		mh_words_left(heap, ref);
 		mh_word_set(heap, ref, 0);
 		if (word & MH_UNTOLD) {
 			op.ref = mh_told(heap, ref);

@@ -484,6 +484,113 @@ static void threads_may_borrow(void)
 	is(tap_objects(heap), 0);
 }
 
+/* Pages that are this process's alone. */
+static long private_pages(void)
+{
+	FILE *f = fopen("/proc/self/statm", "re");
+	long all, resident, shared;
+
+	ok(f);
+	is(fscanf(f, "%ld %ld %ld", &all, &resident, &shared), 3);
+	fclose(f);
+	return resident - shared;
+}
+
+static __u64 arena_bytes(void)
+{
+	struct moheap_stat stat;
+
+	err_is(raw_stat(fd, &stat), 0);
+	return stat.arena_bytes;
+}
+
+/* One in so many survives. */
+#define SURVIVES	500
+
+static void fill_up(moheap_ref_t *refs, unsigned long n)
+{
+	const __u64 *payload;
+	unsigned long i;
+
+	for (i = 0; i < n; i++) {
+		if (refs[i])
+			continue;
+		refs[i] = tap_new(heap, type);
+		payload = moheap_ptr(heap, refs[i]);
+		ok(!payload[0] && !payload[4]);
+		memset(moheap_ptr(heap, refs[i]), 0x99, 40);
+		*(moheap_ref_t *)moheap_ptr(heap, refs[i]) = refs[i];
+	}
+}
+
+static void thin_out(moheap_ref_t *refs, unsigned long n)
+{
+	unsigned long i;
+
+	for (i = 0; i < n; i++) {
+		if (i % SURVIVES == 0)
+			continue;
+		err_is(moheap_decref(heap, refs[i]), 0);
+	}
+	err_is(moheap_flush(heap), 0);
+	for (i = 1; i < n; i += 997) {
+		if (i % SURVIVES == 0)
+			continue;
+		err_is(moheap_incref(heap, refs[i]), -ESTALE);
+		err_is(moheap_decref(heap, refs[i]), -ENOENT);
+		is(moheap_refcount(heap, refs[i]), -ESTALE);
+		err_is(kernel_knows(refs[i]), -ESTALE);
+	}
+	for (i = 0; i < n; i++)
+		if (i % SURVIVES)
+			refs[i] = 0;
+}
+
+static void survive(const moheap_ref_t *refs, unsigned long n)
+{
+	unsigned long i;
+
+	for (i = 0; i < n; i += SURVIVES) {
+		ok(*(moheap_ref_t *)moheap_ptr(heap, refs[i]) == refs[i]);
+		is(moheap_refcount(heap, refs[i]), 1);
+		err_is(moheap_incref(heap, refs[i]), 0);
+		err_is(moheap_decref(heap, refs[i]), 0);
+	}
+}
+
+/* Survivors keep their pages, and little else: here, and in the kernel when it gets to it. */
+static void memory_goes_with_the_dead(void)
+{
+	unsigned long n = tap_scaled(200000), round;
+	moheap_ref_t *refs = calloc(n, sizeof(*refs));
+	long words = n * 48 / 2 / 4096, full;
+	double end = tap_seconds() + 60;
+	__u64 bytes;
+
+	setup();
+	ok(refs);
+	for (round = 0; round < 2; round++) {
+		fill_up(refs, n);
+		full = private_pages();
+		bytes = arena_bytes();
+		thin_out(refs, n);
+		tap_note("%ld private pages, %ld after", full, private_pages());
+		survive(refs, n);
+		/* What lingers keeps its memory. */
+		if (tap_guarded())
+			continue;
+		ok(full - private_pages() > words / 2);
+		while (arena_bytes() > bytes / 2 && tap_seconds() < end)
+			usleep(10000);
+		tap_note("%llu bytes of payload, %llu after", bytes, arena_bytes());
+		ok(arena_bytes() <= bytes / 2);
+		survive(refs, n);
+	}
+	fill_up(refs, n);
+	survive(refs, n);
+	free(refs);
+}
+
 static const struct tap_case cases[] = {
 	{ "the kernel hears of none", the_kernel_hears_of_none },
 	{ "stale refs are stale", stale_refs_are_stale },
@@ -495,6 +602,7 @@ static const struct tap_case cases[] = {
 	{ "no ref twice", no_ref_twice },
 	{ "no ref twice, nor in a child", nor_in_a_child },
 	{ "threads may borrow", threads_may_borrow },
+	{ "memory goes with the dead", memory_goes_with_the_dead },
 };
 
 int main(int argc, char **argv)
