@@ -424,23 +424,27 @@ void mh_final_close(struct mh_client *client)
 	} while (looked > MH_FINAL_STEP);
 }
 
-/* Skip what nobody has read in time. Return jiffies until there will be more, or 0 for never. */
-static unsigned long mh_final_expire(struct mh_heap *heap)
+/*
+ * Skip some of what nobody has read in time. Return true if there is more of that now. Else @until
+ * is how many jiffies it will take, or 0 for never.
+ */
+static bool mh_final_expire(struct mh_heap *heap, unsigned long *until)
 {
-	unsigned long until = 0;
 	u64 refs[MH_FINAL_STEP];
+	unsigned long end;
 	struct mh_final *f;
 	u32 n = 0;
 
+	*until = 0;
 	down_read(&heap->gate);
 	spin_lock(&heap->event_lock);
-	while (!list_empty(&heap->due)) {
+	while (n < MH_FINAL_STEP && !list_empty(&heap->due)) {
 		f = list_first_entry(&heap->due, struct mh_final, due);
-		until = f->since + mh_final_patience(heap);
-		until = time_before(jiffies, until) ? until - jiffies : 1;
-		if (until > 1 || n == MH_FINAL_STEP)
+		end = f->since + mh_final_patience(heap);
+		if (time_before(jiffies, end)) {
+			*until = end - jiffies;
 			break;
-		until = 0;
+		}
 		list_del(&f->event.list);
 		mh_final_unqueue(heap, f);
 		f->event.state = MH_EVENT_TOLD;
@@ -450,7 +454,7 @@ static unsigned long mh_final_expire(struct mh_heap *heap)
 	spin_unlock(&heap->event_lock);
 	mh_final_skip(heap, refs, n);
 	up_read(&heap->gate);
-	return until;
+	return n == MH_FINAL_STEP;
 }
 
 /**
@@ -460,8 +464,10 @@ static unsigned long mh_final_expire(struct mh_heap *heap)
 void mh_final_work(struct work_struct *work)
 {
 	struct mh_heap *heap = container_of(to_delayed_work(work), struct mh_heap, final_work);
-	unsigned long until = mh_final_expire(heap);
+	unsigned long until;
 
+	while (mh_final_expire(heap, &until))
+		cond_resched();
 	/* Where the list was empty, whoever puts something there queues the work. */
 	if (until)
 		queue_delayed_work(system_unbound_wq, &heap->final_work, until);
