@@ -1028,6 +1028,194 @@ static void owners_that_never_dispatch(void)
 	is(calls.n, 0);
 }
 
+/* ---- Storms ---- */
+
+#define STORM_LIMIT	(8U << 20)	/* far less than all of them take together */
+#define STORM_MANY	64
+
+enum { MAKERS = 2, MORTALS = 8 };
+
+static struct storm {
+	struct moheap *heap;
+	int type;
+	unsigned long n;	/* objects of a maker */
+	atomic_ulong finalized;
+	atomic_ulong wrong;
+	__u32 last[MAKERS];	/* of each maker's objects the one finalized last, counted from 1 */
+	atomic_int makers;	/* that have not ended */
+} storm;
+
+/* Of its maker's objects this is the next, and has not been here before. */
+static void weather(struct moheap *heap, moheap_ref_t ref, void *data)
+{
+	struct body *body = body_of(heap, ref);
+	unsigned int maker = body->kind;
+
+	if (body->self != ref || maker >= MAKERS || body->gone != ++storm.last[maker])
+		atomic_fetch_add(&storm.wrong, 1);
+	body->self = 0;
+	if (atomic_fetch_add(&storm.finalized, 1) % 1000 == 0)
+		usleep(1000);
+}
+
+/* Where the heap is full of what waits to be finalized, wait for that. */
+static void storm_new(struct moheap *heap, int type, moheap_ref_t *refs)
+{
+	int err;
+
+	while ((err = moheap_new_many(heap, type, STORM_MANY, refs)) == -ENOSPC)
+		usleep(1000);
+	err_is(err, 0);
+}
+
+static void *make_storm(void *arg)
+{
+	unsigned int maker = (uintptr_t)arg;
+	moheap_ref_t refs[STORM_MANY];
+	unsigned long made;
+	unsigned int i;
+
+	for (made = 0; made < storm.n; made += STORM_MANY) {
+		storm_new(storm.heap, storm.type, refs);
+		for (i = 0; i < STORM_MANY; i++) {
+			*body_of(storm.heap, refs[i]) = (struct body){ refs[i], maker,
+								       made + i + 1 };
+			drop(storm.heap, refs[i]);
+		}
+	}
+	err_is(moheap_flush(storm.heap), 0);
+	atomic_fetch_sub(&storm.makers, 1);
+	return NULL;
+}
+
+static unsigned long storm_scaled(unsigned long n)
+{
+	return (tap_scaled(n) / STORM_MANY + 1) * STORM_MANY;
+}
+
+static void slow_readers(void)
+{
+	struct moheap_stat stat = { .size = sizeof(stat) };
+	pthread_t makers[MAKERS];
+	unsigned int i;
+
+	storm.heap = tap_heap_limited(STORM_LIMIT);
+	storm.type = final_type(storm.heap, "object", SLOTS, 0);
+	storm.n = storm_scaled(100000);
+	storm.makers = MAKERS;
+	err_is(moheap_set_finalizer(storm.heap, storm.type, weather, NULL), 0);
+	for (i = 0; i < MAKERS; i++)
+		ok(!pthread_create(&makers[i], NULL, make_storm, (void *)(uintptr_t)i));
+	while (atomic_load(&storm.finalized) < MAKERS * storm.n)
+		must(moheap_dispatch_wait(storm.heap, 100));
+	for (i = 0; i < MAKERS; i++)
+		ok(!pthread_join(makers[i], NULL));
+	is(moheap_dispatch(storm.heap), 0);
+	is(atomic_load(&storm.wrong), 0);
+	is(atomic_load(&storm.finalized), MAKERS * storm.n);
+	is(tap_objects(storm.heap), 0);
+	err_is(moheap_stat(storm.heap, &stat), 0);
+	is(stat.finalized, stat.allocated);
+	is(stat.unfinalized, 0);
+}
+
+/* What processes that will be killed share with who survives them. */
+static struct mortals {
+	atomic_ulong finalized;
+	atomic_ulong twice;
+	unsigned long until;	/* a process dies in the finalizer, after so many */
+} *mortals;
+
+static void count_once(struct moheap *heap, moheap_ref_t ref, void *data)
+{
+	struct body *body = body_of(heap, ref);
+
+	if (__atomic_exchange_n(&body->gone, 1, __ATOMIC_RELAXED))
+		atomic_fetch_add(&mortals->twice, 1);
+	atomic_fetch_add(&mortals->finalized, 1);
+	if (data && !--mortals->until)
+		raise(SIGKILL);
+}
+
+/* Half of what it makes is in cycles of two; some of it waits when it dies. */
+static void be_mortal(void *arg)
+{
+	moheap_ref_t refs[STORM_MANY];
+	struct moheap *own;
+	unsigned int i;
+	int type;
+
+	err_is(moheap_join(*(int *)arg, 0, &own), 0);
+	type = final_type(own, "object", SLOTS, 0);
+	err_is(moheap_set_finalizer(own, type, count_once, arg), 0);
+	for (;;) {
+		storm_new(own, type, refs);
+		for (i = 0; i < STORM_MANY; i += 2) {
+			store(own, refs[i], LEFT, refs[i + 1]);
+			store(own, refs[i + 1], LEFT, i % 4 ? refs[i] : 0);
+		}
+		for (i = 0; i < STORM_MANY; i++)
+			drop(own, refs[i]);
+		must(moheap_dispatch(own));
+	}
+}
+
+static void dead_readers(void)
+{
+	struct moheap *heap = tap_heap();
+	struct moheap_stat stat = { .size = sizeof(stat) };
+	int fd = moheap_fd(heap), type = final_type(heap, "object", SLOTS, 0), status;
+	unsigned int i;
+	pid_t child;
+
+	mortals = tap_shared(sizeof(*mortals));
+	err_is(moheap_set_finalizer(heap, type, count_once, NULL), 0);
+	for (i = 0; i < MORTALS; i++) {
+		mortals->until = storm_scaled(12000) + i;
+		child = tap_fork(be_mortal, &fd);
+		is(waitpid(child, &status, 0), child);
+		ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+		must(moheap_dispatch(heap));
+	}
+	do {
+		collect(heap);
+	} while (tap_objects(heap));
+	err_is(moheap_stat(heap, &stat), 0);
+	/* All were handed to somebody; those that were in the hands of the dead went with them. */
+	is(stat.finalized, stat.allocated);
+	is(stat.unfinalized, 0);
+	is(atomic_load(&mortals->twice), 0);
+	ok(mortals->finalized >= MORTALS * storm_scaled(12000));
+	ok(mortals->finalized <= stat.finalized);
+	ok(mortals->finalized + MORTALS * STORM_MANY >= stat.finalized);
+}
+
+static void absent_readers(void)
+{
+	struct moheap *heap = tap_heap_limited(STORM_LIMIT);
+	struct moheap_tune tune = {
+		.size = sizeof(tune), .set = MOHEAP_TUNE_FINALIZE, .finalize_ms = 5,
+	};
+	struct moheap_stat stat = { .size = sizeof(stat) };
+	unsigned long n = storm_scaled(100000), made;
+	moheap_ref_t refs[STORM_MANY];
+	int type = type_in(heap);
+	unsigned int i;
+
+	err_is(moheap_tune(heap, &tune), 0);
+	for (made = 0; made < n; made += STORM_MANY) {
+		storm_new(heap, type, refs);
+		for (i = 0; i < STORM_MANY; i++)
+			drop(heap, refs[i]);
+	}
+	tap_wait_objects(heap, 0);
+	err_is(moheap_stat(heap, &stat), 0);
+	is(stat.unfinalized, stat.allocated);
+	ok(stat.allocated >= n);
+	is(moheap_dispatch(heap), 0);
+	is(calls.n, 0);
+}
+
 #define PYTHON(name)	{ #name, name }
 
 static const struct tap_case cases[] = {
@@ -1065,6 +1253,9 @@ static const struct tap_case cases[] = {
 	{ "many threads", many_threads },
 	{ "owners that die", dead_owners },
 	{ "owners that never dispatch", owners_that_never_dispatch },
+	{ "storm: slow readers", slow_readers, 120 },
+	{ "storm: dead readers", dead_readers, 120 },
+	{ "storm: absent readers", absent_readers, 120 },
 };
 
 int main(int argc, char **argv)
