@@ -9,6 +9,10 @@
  * anybody's references must be alive after a full collection, with the right count, slots,
  * mirrors and payload, and nothing else.
  *
+ * Objects of one kind are finalized, by a process that has no part in it: it lets go of most at
+ * once, and of some when all rest. Whoever finds one by its name meanwhile brings it back. In the
+ * end each was finalized once.
+ *
  *	MOHEAP_SEED=n		begin from there (every run prints its own)
  *	MOHEAP_STEPS=n		steps of an actor in a round
  *	MOHEAP_SOAK_MINUTES=n	go on for so long
@@ -29,7 +33,7 @@
 
 /* ---- The books ---- */
 
-enum kind { PAIR, LEAF, ARRAY, BARE, BIG, KINDS };
+enum kind { PAIR, LEAF, ARRAY, BARE, BIG, FINAL, KINDS };
 
 struct object {
 	moheap_ref_t ref;	/* 0: an empty line */
@@ -55,6 +59,7 @@ static struct books {
 	unsigned int processes;
 	unsigned int threads;
 	unsigned long steps;
+	unsigned long finals;	/* objects made that are to be finalized */
 	struct actor actors[ACTORS];
 } *books;
 
@@ -81,6 +86,8 @@ static const struct moheap_layout layouts[KINDS] = {
 		    .nfields = 2, .fields = array_fields },
 	[BARE] = { .size = sizeof(layouts[0]), .name = "bare", .slots = 3 },
 	[BIG] = { .size = sizeof(layouts[0]), .name = "big", .payload = 5000, .slots = 1 },
+	[FINAL] = { .size = sizeof(layouts[0]), .name = "final", .payload = 16, .slots = 2,
+		    .flags = MOHEAP_TYPE_FINALIZE },
 };
 
 static void kinds_register(struct moheap *heap)
@@ -216,7 +223,7 @@ static void told_all(struct actor *actor)
 
 static void do_new(struct moheap *heap, struct actor *actor)
 {
-	static const unsigned int nslots[KINDS] = { 2, 0, 0, 3, 1 };
+	static const unsigned int nslots[KINDS] = { 2, 0, 0, 3, 1, 2 };
 	struct object *object = &actor->objects[any(actor, OBJECTS)];
 	struct object fresh = { .kind = any(actor, KINDS) };
 	unsigned int i;
@@ -234,6 +241,8 @@ static void do_new(struct moheap *heap, struct actor *actor)
 	for (i = 0; kind_mirrors(fresh.kind) && i < fresh.nslots; i++)
 		ok(!moheap_get(heap, fresh.ref, 8 + 8 * i));
 	payload_write(heap, &fresh);
+	if (fresh.kind == FINAL)
+		__atomic_fetch_add(&books->finals, 1, __ATOMIC_RELAXED);
 	object->told = false;
 	memcpy(object->slots, fresh.slots, sizeof(fresh.slots));
 	object->kind = fresh.kind;
@@ -503,6 +512,7 @@ static void process_run(void *arg)
 	}
 	err_is(moheap_join(moheap_fd(start->heap), 0, &heap), 0);
 	moheap_close(start->heap);
+	is(write(process->done[1], "", 1), 1);
 	while (read(process->go[0], &byte, 1) == 1) {
 		process_round(heap, start->number);
 		is(write(process->done[1], "", 1), 1);
@@ -515,6 +525,7 @@ static void process_start(struct moheap *heap, unsigned int number)
 	struct process *process = &processes[number];
 	struct start start = { heap, number };
 	unsigned int i;
+	char byte;
 
 	for (i = 0; i < books->threads; i++)
 		books->actors[number * books->threads + i].nholds = 0;
@@ -522,6 +533,8 @@ static void process_start(struct moheap *heap, unsigned int number)
 	process->pid = tap_fork(process_run, &start);
 	close(process->go[0]);
 	close(process->done[1]);
+	/* What the heap's owner was finalizing at the fork the child has let go of then. */
+	is(read(process->done[0], &byte, 1), 1);
 }
 
 static void process_end(unsigned int number, bool violently)
@@ -668,6 +681,46 @@ static void oracle_verify(struct moheap *heap)
 	err_is(moheap_check(heap), 0);
 }
 
+/* ---- Finalizers ---- */
+
+#define KEPT	50
+
+static struct {
+	unsigned long calls;
+	moheap_ref_t kept[KEPT];
+	unsigned int nkept;
+} finals;
+
+static void finalize(struct moheap *heap, moheap_ref_t ref, void *data)
+{
+	__u64 *payload = moheap_ptr(heap, ref);
+
+	finals.calls++;
+	ok(payload[0] == pattern(ref));
+	/* Not twice. */
+	ok(!payload[1]);
+	payload[1] = 1;
+	if (finals.calls % 4 || finals.nkept == KEPT)
+		return;
+	err_is(moheap_incref(heap, ref), 0);
+	finals.kept[finals.nkept++] = ref;
+}
+
+/* All rest: until nothing is left that is unreachable. */
+static void finals_settle(struct moheap *heap)
+{
+	unsigned long long unreachable;
+	int handled;
+
+	err_is(moheap_stop_dispatcher(heap), 0);
+	do {
+		while (finals.nkept)
+			err_is(moheap_decref(heap, finals.kept[--finals.nkept]), 0);
+		err_is(moheap_collect(heap, MOHEAP_COLLECT_FULL, &unreachable), 0);
+		handled = must(moheap_dispatch(heap));
+	} while (unreachable || handled || finals.nkept);
+}
+
 /* ---- Rounds ---- */
 
 static void round_run(void)
@@ -706,17 +759,19 @@ static void play(unsigned int nprocesses, unsigned int nthreads, unsigned long r
 		books->actors[i].random = (seed + i) * 0x9e3779b97f4a7c15ULL | 1;
 	srand(seed);
 	kinds_register(heap);
+	err_is(moheap_set_finalizer(heap, kinds[FINAL], finalize, NULL), 0);
 	for (i = 0; i < nprocesses; i++)
 		process_start(heap, i);
 	for (round = 0; round < rounds || tap_seconds() < end; round++) {
+		err_is(moheap_start_dispatcher(heap), 0);
 		round_run();
 		if (nprocesses > 1 && rand() % 2) {
 			i = rand() % nprocesses;
 			process_end(i, rand() % 2);
 			process_start(heap, i);
 		}
+		finals_settle(heap);
 		oracle_mark();
-		err_is(moheap_collect(heap, MOHEAP_COLLECT_FULL, NULL), 0);
 		oracle_verify(heap);
 		alive += nreached;
 		gone += nnodes - nreached;
@@ -725,8 +780,11 @@ static void play(unsigned int nprocesses, unsigned int nthreads, unsigned long r
 	ok(alive && gone);
 	for (i = 0; i < nprocesses; i++)
 		process_end(i, false);
-	err_is(moheap_collect(heap, MOHEAP_COLLECT_FULL, NULL), 0);
-	is(tap_objects(heap), 0);
+	do {
+		finals_settle(heap);
+	} while (tap_objects(heap));
+	is(finals.calls, books->finals);
+	tap_note("%lu were finalized", finals.calls);
 }
 
 static void alone(void)
