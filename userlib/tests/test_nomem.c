@@ -66,9 +66,27 @@ static void fault_disarm(void)
 struct scene {
 	struct moheap *owner;
 	struct moheap *heap;	/* the call's, a client of its own */
+	int final;
 	moheap_ref_t list, plain, dict, set, other_dict, other_set, fresh;
 	moheap_ref_t made, made2;	/* by the call */
 };
+
+static void let_go(struct moheap *heap, moheap_ref_t ref, void *data)
+{
+}
+
+/* Something waits to be finalized by the client of the call. */
+static void scene_set_final(struct scene *s)
+{
+	struct moheap_layout layout = {
+		.size = sizeof(layout), .name = "final", .flags = MOHEAP_TYPE_FINALIZE,
+	};
+
+	s->final = must(moheap_type_register(s->owner, &layout));
+	err_is(moheap_set_finalizer(s->heap, s->final, let_go, NULL), 0);
+	err_is(moheap_decref(s->owner, tap_new(s->owner, s->final)), 0);
+	err_is(moheap_flush(s->owner), 0);
+}
 
 static void scene_set(struct scene *s, struct moheap *heap)
 {
@@ -98,6 +116,7 @@ static void scene_set(struct scene *s, struct moheap *heap)
 	s->fresh = value_int(heap, 1000);
 	err_is(moheap_trim(heap), 0);
 	err_is(moheap_join(moheap_fd(heap), 0, &s->heap), 0);
+	scene_set_final(s);
 }
 
 static void scene_strike(struct scene *s)
@@ -307,6 +326,32 @@ static int finalize_new(struct scene *s)
 	return err;
 }
 
+/* Of a client that has none. */
+static int set_finalizer(struct scene *s)
+{
+	struct moheap *other;
+	int err;
+
+	err = moheap_join(moheap_fd(s->owner), 0, &other);
+	if (err)
+		return err;
+	err = moheap_set_finalizer(other, s->final, let_go, NULL);
+	err_is(moheap_close(other), 0);
+	return err;
+}
+
+static int dispatch_final(struct scene *s)
+{
+	int err = moheap_dispatch(s->heap);
+
+	return err < 0 ? err : 0;
+}
+
+static int new_final(struct scene *s)
+{
+	return moheap_new(s->heap, s->final, &s->made);
+}
+
 struct call {
 	const char *name;
 	int (*run)(struct scene *s);
@@ -338,6 +383,9 @@ static const struct call calls[] = {
 	{ "weakkeydict_set", weakkeydict_set },
 	{ "weakset_add", weakset_add },
 	{ "finalize_new", finalize_new },
+	{ "set_finalizer", set_finalizer },
+	{ "dispatch, with an object to finalize", dispatch_final },
+	{ "new, of an object to finalize", new_final },
 };
 
 /* Returns whether the call failed. */
