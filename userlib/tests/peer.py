@@ -49,6 +49,16 @@ class Node:
         self.slots = (None, None)
 
 
+class Final(Node):
+    """A node that is finalized, before what it refers to: but for collections that is sure."""
+    __slots__ = ()
+
+    def __del__(self):
+        early = not any(isinstance(thing, Final) and thing.serial in gone for thing in self.slots)
+        gone.add(self.serial)
+        finalized.append(self.serial if early or collecting else -1)
+
+
 class Witness:
     """The first item of a tuple, which has no weak references of its own."""
     __slots__ = ("serial", "__weakref__")
@@ -63,6 +73,9 @@ keyed = [weakref.WeakKeyDictionary() for _ in range(WEAK_DICTS)]
 weak_sets = [weakref.WeakSet() for _ in range(WEAK_DICTS)]
 callbacks = 0
 called = []
+finalized = []      # since somebody asked
+gone = set()        # ever
+collecting = False
 
 
 def known(thing):
@@ -136,6 +149,11 @@ def new_set(out):
 
 def new_node(out):
     r[out] = known(Node())
+    return "ok"
+
+
+def new_final(out):
+    r[out] = known(Final())
     return "ok"
 
 
@@ -585,15 +603,25 @@ def weak_set_change(s, i):
     return str(int(keys.issubset(other)))
 
 
-# Who lives
+# Who was finalized, and who lives
+
+def finals():
+    serials = " ".join(map(str, sorted(finalized)))
+    finalized.clear()
+    return serials
+
 
 def alive():
     return " ".join(str(i) for i, ref in enumerate(born) if ref() is not None)
 
 
 def collect():
-    gc.collect()
-    return f"{alive()} / {weak_calls()}"
+    global collecting
+    collecting = True
+    while gc.collect():
+        pass
+    collecting = False
+    return f"{alive()} / {weak_calls()} / {finals()}"
 
 
 def drop_all():

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR LGPL-2.1-only
 /*
  * The same programs on CPython and on moheap: what containers have, which objects live, what weak
- * references, weak dicts and sets give, and what was called for the dead, after each step and after
- * each collection.
+ * references, weak dicts and sets give, what was called for the dead, and what was finalized, after
+ * each step and after each collection.
  *
  * A program is a list of operations on registers, made at random. peer.py, beside this program,
  * runs it on Python's objects and prints a line for each operation; here it is run on moheap's,
@@ -38,7 +38,7 @@ static const struct {
 };
 
 static struct moheap *heap;
-static int node_type, witness_type;
+static int node_type, final_type, witness_type;
 static moheap_ref_t r[REGISTERS];
 static moheap_ref_t born[BORN];
 static struct moheap_weakref *born_weak[BORN];
@@ -80,7 +80,9 @@ static bool is_a(int a, int kind)
 
 static bool is_node(int a)
 {
-	return r[a] && moheap_type_of(heap, r[a]) == node_type;
+	int type = r[a] ? must(moheap_type_of(heap, r[a])) : -1;
+
+	return type == node_type || type == final_type;
 }
 
 /* ---- What there is to see ---- */
@@ -282,6 +284,12 @@ static const char *new_set(const int *a)
 static const char *new_node(const int *a)
 {
 	put(a[0], known(tap_new(heap, node_type)));
+	return done;
+}
+
+static const char *new_final(const int *a)
+{
+	put(a[0], known(tap_new(heap, final_type)));
 	return done;
 }
 
@@ -1128,7 +1136,62 @@ static const char *weak_set_change(const int *a)
 	return text;
 }
 
-/* ---- Who lives ---- */
+/* ---- Who was finalized, and who lives ---- */
+
+static int finalized[BORN], nfinalized, nfinals;
+static bool collecting;
+
+/* Before what it refers to: but for collections that is sure. */
+static void finalize(struct moheap *of, moheap_ref_t ref, void *data)
+{
+	moheap_ref_t slots[2];
+	unsigned int i;
+
+	(void)data;
+	err_is(moheap_read(of, ref, 0, 2, slots), 0);
+	for (i = 0; i < 2; i++)
+		if (slots[i] && !collecting)
+			is(moheap_is_finalized(of, slots[i]), 0);
+	ok(nfinalized < BORN);
+	finalized[nfinalized++] = serial_of(ref);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+static void say_finals(void)
+{
+	int i;
+
+	qsort(finalized, nfinalized, sizeof(*finalized), by_number);
+	for (i = 0; i < nfinalized; i++)
+		say("%s%d", i ? " " : "", finalized[i]);
+	nfinals += nfinalized;
+	nfinalized = 0;
+}
+
+static const char *finals(const int *a)
+{
+	(void)a;
+	settle();
+	say_finals();
+	return text;
+}
+
+/* Once what was found is finalized it is found again. */
+static void collect_all(void)
+{
+	unsigned long long unreachable;
+
+	collecting = true;
+	do {
+		err_is(moheap_collect(heap, MOHEAP_COLLECT_FULL, &unreachable), 0);
+		settle();
+	} while (unreachable);
+	collecting = false;
+}
 
 /* How many of those that are asked for. */
 static int alive_say(void)
@@ -1156,10 +1219,12 @@ static const char *collect(const int *a)
 	int n = alive_say();
 
 	(void)a;
-	err_is(moheap_collect(heap, MOHEAP_COLLECT_FULL, NULL), 0);
+	collect_all();
 	collected += n - alive_say();
 	say(" / ");
 	say_calls();
+	say(" / ");
+	say_finals();
 	return text;
 }
 
@@ -1194,6 +1259,7 @@ static const struct operation {
 	{ "new_dict", "D", new_dict, 25 },
 	{ "new_set", "S", new_set, 15 },
 	{ "new_node", "N", new_node, 25 },
+	{ "new_final", "N", new_final, 20 },
 	{ "new_tuple", "Tvvi", new_tuple, 25 },
 	{ "new_pair", "kkk", new_pair, 15 },
 	{ "new_int", "ki", new_int, 30 },
@@ -1262,6 +1328,7 @@ static const struct operation {
 	{ "weak_set_discard", "iv", weak_set_discard, 5 },
 	{ "weak_set_show", "i", weak_set_show, 15 },
 	{ "weak_set_change", "ii", weak_set_change, 10 },
+	{ "finals", "", finals, 20 },
 	{ "alive", "", alive, 40 },
 	{ "collect", "", collect, 15 },
 	/* Comes at the end. */
@@ -1374,10 +1441,16 @@ static FILE *peer_start(const char *program, pid_t *child)
 static void heap_set(void)
 {
 	struct moheap_tune off = { .size = sizeof(off), .set = MOHEAP_TUNE_ENABLED };
+	struct moheap_layout final = {
+		.size = sizeof(final), .name = "final", .payload = 8, .slots = 2,
+		.flags = MOHEAP_TYPE_FINALIZE,
+	};
 
 	heap = tap_heap();
 	err_is(moheap_tune(heap, &off), 0);
 	node_type = tap_type(heap, "node", 8, 2);
+	final_type = must(moheap_type_register(heap, &final));
+	err_is(moheap_set_finalizer(heap, final_type, finalize, NULL), 0);
 	witness_type = tap_type(heap, "witness", 8, 0);
 	weak_make();
 }
@@ -1431,7 +1504,8 @@ static void programs(void)
 	is(status, 0);
 	tap_note("%d operations, %d objects asked for, %d collected; %d callbacks, %d called", n,
 		 nborn, collected, ncalls, nsaid);
-	ok((collected > 0 && nsaid > 0) || n < 5000);
+	tap_note("%d finalized", nfinals);
+	ok((collected > 0 && nsaid > 0 && nfinals > 0) || n < 5000);
 	/* Not only those that were asked for. */
 	is(tap_objects(heap), 0);
 	unlink(path);
