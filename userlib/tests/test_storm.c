@@ -17,6 +17,9 @@
 /* Objects that are made at a time. */
 #define SOME		64
 
+/* Pages that a small heap has besides, so that it is soon full. */
+#define BALLAST		150
+
 static struct moheap_stat stat_of(struct moheap *heap)
 {
 	struct moheap_stat stat = { .size = sizeof(stat) };
@@ -103,7 +106,7 @@ static void a_quick_dispatcher(void)
 {
 	struct moheap *heap = tap_heap();
 	__u64 before = stat_of(heap).kernel_bytes;
-	unsigned long n = scaled(40000);
+	unsigned long n = scaled(30000);
 
 	err_is(moheap_start_dispatcher(heap), 0);
 	storm_run(heap, n);
@@ -133,7 +136,7 @@ static void no_dispatcher(void)
 {
 	struct moheap *heap = tap_heap();
 	__u64 before = stat_of(heap).kernel_bytes;
-	unsigned long n = scaled(20000);
+	unsigned long n = scaled(15000);
 
 	storm_run(heap, n);
 	is(atomic_load(&storm.told), 0);
@@ -155,10 +158,12 @@ static void no_dispatcher_for_ever(void)
 {
 	struct moheap *heap = tap_heap_limited(1 << 20);
 	int type = tap_type(heap, "t", 8, 1), err = 0;
+	moheap_ref_t ballast[BALLAST];
 	unsigned long n = 0, i, room = 0;
 	struct moheap_weakref **weakrefs = NULL, **more, *weakref;
 	moheap_ref_t ref;
 
+	err_is(moheap_new_many(heap, tap_type(heap, "ballast", 4096, 0), BALLAST, ballast), 0);
 	while (!err) {
 		if (n == room) {
 			room += 4096;
@@ -172,7 +177,7 @@ static void no_dispatcher_for_ever(void)
 		err_is(moheap_decref(heap, ref), 0);
 	}
 	err_is(err, -ENOSPC);
-	tap_note("%lu deaths to be told of in 1 MiB", n);
+	tap_note("%lu deaths to be told of in what is left of 1 MiB", n);
 	ok(n > 1000);
 	/* Without a callback there is nothing to tell. */
 	ref = tap_new(heap, type);
@@ -279,7 +284,7 @@ static void a_chain(void)
 {
 	struct moheap *heap = tap_heap();
 	__u64 before = stat_of(heap).kernel_bytes;
-	unsigned long n = scaled(15000), i;
+	unsigned long n = scaled(10000), i;
 	int type = tap_type(heap, "t", 8, 1);
 	moheap_ref_t head = 0, ref;
 
