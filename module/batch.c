@@ -38,6 +38,7 @@
  * @heap: its heap
  * @user: pointers are those of a user process
  * @dead: objects that died and are not reaped yet
+ * @freed: blocks of those that are; they are free when the gate is left
  * @need_pool: after -ENOBUFS: id of the pool that something is missing for
  * @need_blocks: and how many
  * @need_client: whom for
@@ -48,6 +49,7 @@ struct mh_ctx {
 	struct mh_heap *heap;
 	bool user;
 	struct mh_dead dead;
+	struct mh_freed freed;
 	u32 need_pool;
 	u32 need_blocks;
 	struct mh_client *need_client;
@@ -61,7 +63,8 @@ static void mh_enter(struct mh_ctx *ctx)
 
 static void mh_leave(struct mh_ctx *ctx)
 {
-	mh_reap(ctx->heap, &ctx->dead, MH_REAP_INLINE);
+	mh_reap_into(ctx->heap, &ctx->dead, MH_REAP_INLINE, &ctx->freed);
+	mh_blocks_release(&ctx->freed);
 	up_read(&ctx->heap->gate);
 }
 
@@ -1006,7 +1009,8 @@ static u32 mh_run_chunk(struct mh_ctx *ctx, struct moheap_op *ops, u32 n, u32 fl
 		ops[i].error = mh_run(ctx, &ops[i]);
 		if (error != ops[i].error || !mh_quiet(&ops[i]))
 			*told |= BIT_ULL(i);
-		mh_reap(ctx->heap, &ctx->dead, MH_REAP_INLINE);
+		if (ctx->dead.first)
+			mh_reap_into(ctx->heap, &ctx->dead, MH_REAP_INLINE, &ctx->freed);
 		if (ops[i].error == -EINTR)
 			*err = -EINTR;
 		else if (ops[i].error && !(flags & MOHEAP_BATCH_CONTINUE))

@@ -806,6 +806,7 @@ void mh_shade_stored(struct mh_heap *heap, const struct mh_obj *o);
 void mh_slots_begin(const struct mh_obj *o);
 bool mh_slots_clear(struct mh_heap *heap, const struct mh_obj *o, struct mh_dead *dead,
 		    int *budget);
+void mh_reap_into(struct mh_heap *heap, struct mh_dead *dead, int budget, struct mh_freed *freed);
 void mh_reap(struct mh_heap *heap, struct mh_dead *dead, int budget);
 bool mh_reap_step(struct mh_heap *heap, int budget);
 void mh_object_release(struct mh_heap *heap, const struct mh_obj *o, u32 gen,

@@ -475,14 +475,14 @@ static void mh_dead_splice(struct mh_heap *heap, struct mh_dead *dead)
 }
 
 /**
- * mh_reap() - free the dead, and what dies with them
+ * mh_reap_into() - free the dead, and what dies with them, but for their blocks
  * @heap: the heap; caller holds its gate
  * @dead: the dead; empty afterwards
  * @budget: slots to clear before the rest is left to the collector
+ * @freed: where the blocks go; the caller has mh_blocks_release() before it lets go of the gate
  */
-void mh_reap(struct mh_heap *heap, struct mh_dead *dead, int budget)
+void mh_reap_into(struct mh_heap *heap, struct mh_dead *dead, int budget, struct mh_freed *freed)
 {
-	struct mh_freed freed = { };
 	struct mh_obj o;
 	u64 word;
 
@@ -493,12 +493,25 @@ void mh_reap(struct mh_heap *heap, struct mh_dead *dead, int budget)
 		dead->first = mh_count(word);
 		dead->n--;
 		if (mh_slots_clear(heap, &o, dead, &budget))
-			mh_object_release(heap, &o, mh_gen(word), &freed);
+			mh_object_release(heap, &o, mh_gen(word), freed);
 		else
 			mh_dead_push(dead, &o, mh_gen(word));
 	}
-	mh_blocks_release(&freed);
 	mh_dead_splice(heap, dead);
+}
+
+/**
+ * mh_reap() - free the dead, and what dies with them
+ * @heap: the heap; caller holds its gate
+ * @dead: the dead; empty afterwards
+ * @budget: slots to clear before the rest is left to the collector
+ */
+void mh_reap(struct mh_heap *heap, struct mh_dead *dead, int budget)
+{
+	struct mh_freed freed = { };
+
+	mh_reap_into(heap, dead, budget, &freed);
+	mh_blocks_release(&freed);
 }
 
 /**

@@ -371,20 +371,20 @@ static void mh_pool_enlist(struct mh_pool *pool, enum mh_pool_state state, int t
 		break;
 	case MH_POOL_SPARSE:
 		list_add_tail(&pool->list, &bin->sparse);
-		bin->nsparse++;
+		if (++bin->nsparse > MH_KEEP_SPARSE)
+			mh_bin_queue_trim(pool->heap, bin);
 		break;
 	case MH_POOL_HOLLOW:
 		list_add(&pool->list, &bin->hollow);
 		break;
 	case MH_POOL_EMPTY:
 		list_add(&pool->list, &bin->empty);
-		bin->nempty++;
+		if (++bin->nempty > MH_KEEP_EMPTY)
+			mh_bin_queue_trim(pool->heap, bin);
 		break;
 	default:
 		break;
 	}
-	if (bin->nempty > MH_KEEP_EMPTY || bin->nsparse > MH_KEEP_SPARSE)
-		mh_bin_queue_trim(pool->heap, bin);
 }
 
 static void mh_pool_delist(struct mh_pool *pool)
