@@ -411,7 +411,7 @@ static void mh_event_finalize(struct moheap *heap, moheap_ref_t ref, unsigned in
 		mh_events_told(heap);
 		heap->events.finalizing = 0;
 	}
-	mh_hold_lose(heap, ref);
+	mh_hold_lose(heap, ref, NULL);
 }
 
 /* The first that is younger than @serial, and not younger than @last. */
@@ -758,9 +758,9 @@ static void mh_finalizing_lose(struct moheap *heap)
 
 	for (; events->next < events->n; events->next++)
 		if (events->batch[events->next].type == MOHEAP_EVENT_FINALIZE)
-			mh_hold_lose(heap, events->batch[events->next].ref);
+			mh_hold_lose(heap, events->batch[events->next].ref, NULL);
 	if (events->finalizing && !mh_events_mine(events))
-		mh_hold_lose(heap, events->finalizing);
+		mh_hold_lose(heap, events->finalizing, NULL);
 }
 
 /*

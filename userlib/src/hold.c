@@ -205,20 +205,21 @@ bool mh_drop_to_kernel(struct moheap *heap, moheap_ref_t ref, const void *site, 
 	return true;
 }
 
-/* What looked like the last one. Others may still count up and down meanwhile. */
-static inline int mh_drop(struct moheap *heap, moheap_ref_t ref, const void *site)
+/*
+ * mh_hold_lose() - give up a reference that does not come back to stock; caller holds heap->lock
+ *
+ * It looked like the last one. Others may still count up and down meanwhile.
+ *
+ * Return: 0; or -ENOENT if there was none.
+ */
+__attribute_noinline__ int mh_hold_lose(struct moheap *heap, moheap_ref_t ref, const void *site)
 {
 	int err = 0;
-	__u64 old;
 
 	do {
-		old = mh_word_get(heap, ref);
-		if (mh_stock_recycle(heap, ref, old))
-			break;
-		if (!mh_count_of(old, ref)) {
-			err = -ENOENT;
+		if (!mh_count_of(mh_word_get(heap, ref), ref)) {
 			mh_guard_unheld(heap, ref);
-			break;
+			return -ENOENT;
 		}
 	} while (!mh_drop_some(mh_word_at(heap, ref), ref) &&
 		 !mh_drop_to_kernel(heap, ref, site, &err));
@@ -228,20 +229,13 @@ static inline int mh_drop(struct moheap *heap, moheap_ref_t ref, const void *sit
 static __attribute_noinline__
 int mh_drop_last(struct moheap *heap, moheap_ref_t ref, const void *site)
 {
-	int err;
+	int err = 0;
 
 	mh_lock(&heap->lock);
-	err = mh_drop(heap, ref, site);
+	if (!mh_stock_recycle(heap, ref, mh_word_get(heap, ref)))
+		err = mh_hold_lose(heap, ref, site);
 	mh_unlock(&heap->lock);
 	return err;
-}
-
-/*
- * mh_hold_lose() - give up a reference of the library's own; caller holds heap->lock
- */
-__attribute_noinline__ void mh_hold_lose(struct moheap *heap, moheap_ref_t ref)
-{
-	mh_drop(heap, ref, NULL);
 }
 
 int moheap_decref(struct moheap *heap, moheap_ref_t ref)

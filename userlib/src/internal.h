@@ -101,6 +101,7 @@ static inline int mh_grow(void **array, size_t *room, size_t need, size_t size)
  * @n: entries in @ops
  * @depth: entries at which they go out; 1 where nothing is to be queued
  * @cancelled: how many of them are MH_OP_CANCELLED
+ * @stores: how many of them are a STORE, at most
  * @error: the first error that one of them met, until somebody asks
  * @ops: in the order in which they were made
  * @hints: where a STORE may be, by a hash of its slot: to be verified
@@ -109,6 +110,7 @@ struct mh_queue {
 	unsigned int n;
 	unsigned int depth;
 	unsigned int cancelled;
+	unsigned int stores;
 	int error;
 	struct moheap_op ops[MH_QUEUE_OPS];
 	__u16 hints[MH_QUEUE_HINTS];
@@ -257,7 +259,7 @@ struct mh_left {
 	size_t drops;
 };
 
-void mh_words_left(struct moheap *heap, moheap_ref_t ref);
+void mh_words_left_first(struct moheap *heap, size_t page);
 void mh_words_trim(struct moheap *heap, bool all);
 
 /* ---- stock.c ---- */
@@ -277,7 +279,7 @@ void mh_stocks_forget(struct moheap *heap);
 
 void mh_hold_born(struct moheap *heap, moheap_ref_t ref);
 void mh_hold_gained(struct moheap *heap, moheap_ref_t ref);
-void mh_hold_lose(struct moheap *heap, moheap_ref_t ref);
+int mh_hold_lose(struct moheap *heap, moheap_ref_t ref, const void *site);
 __u32 mh_hold_count(struct moheap *heap, moheap_ref_t ref);
 
 /* ---- graph.c ---- */

@@ -24,14 +24,36 @@ static int mh_size_check(const struct moheap *heap, const struct mh_type *type, 
 	return 0;
 }
 
+/*
+ * The stock of a size that was asked for before, where only payload varies, if it is not empty;
+ * else NULL. It is the one that mh_stock_find() would find.
+ */
+static inline struct mh_stock *mh_new_known(const struct moheap *heap, struct mh_type *type,
+					    size_t payload, size_t slots)
+{
+	size_t granules = (payload + MOHEAP_GRANULE - 1) / MOHEAP_GRANULE;
+	struct mh_stock *stock;
+
+	if (payload > MH_SIZES * MOHEAP_GRANULE || payload < type->payload || slots ||
+	    heap->guard || !type->by_size[granules])
+		return NULL;
+	stock = &type->stocks[type->by_size[granules]];
+	return stock->head < stock->room ? stock : NULL;
+}
+
 /* Where an object of @type comes from: a stock that is not empty. */
 static inline struct mh_stock *mh_new_stock(struct moheap *heap, struct mh_type *type,
 					    size_t payload, size_t slots, int *err)
 {
+	struct mh_stock *stock;
+
 	/* What most calls are. */
 	if (type->nstocks == 1 && !payload && !slots &&
 	    type->stocks[0].head < type->stocks[0].room)
 		return &type->stocks[0];
+	stock = mh_new_known(heap, type, payload, slots);
+	if (stock)
+		return stock;
 	*err = mh_size_check(heap, type, &payload, &slots);
 	return *err ? NULL : mh_stock_find(heap, type, payload, slots, err);
 }

@@ -122,13 +122,22 @@ static void mh_queue_squeeze(struct mh_queue *queue, unsigned int from)
 
 	if (!queue->cancelled && !from)
 		return;
+	if (!queue->cancelled && !queue->stores) {
+		for (i = from; i < n; i++)
+			queue->ops[i - from] = queue->ops[i];
+		queue->n = n - from;
+		return;
+	}
 	queue->n = 0;
+	queue->stores = 0;
 	for (i = from; i < n; i++) {
 		if (queue->ops[i].code == MH_OP_CANCELLED)
 			continue;
 		queue->ops[queue->n++] = queue->ops[i];
-		if (queue->ops[i].code == MOHEAP_OP_STORE)
+		if (queue->ops[i].code == MOHEAP_OP_STORE) {
 			mh_queue_hint(queue, queue->n - 1);
+			queue->stores++;
+		}
 	}
 	queue->cancelled = 0;
 }
@@ -233,6 +242,7 @@ int mh_queue_add_store(struct moheap *heap, const struct moheap_op *op)
 {
 	int err;
 
+	heap->queue.stores++;
 	err = mh_queue_add(heap, op);
 	if (heap->queue.n)
 		mh_queue_hint(&heap->queue, heap->queue.n - 1);

@@ -223,11 +223,17 @@ static void mh_stock_filled(struct moheap *heap, const struct mh_type *type,
 			    struct mh_stock *stock, unsigned int n)
 {
 	unsigned int number = mh_stock_number(type, stock), i;
+	moheap_ref_t last = 0, ref;
 
 	stock->head = stock->room - n;
 	memmove(stock->refs + stock->head, stock->refs, n * sizeof(*stock->refs));
-	for (i = stock->head; i < stock->room; i++)
-		mh_type_note(heap, stock->refs[i], type, number);
+	for (i = stock->head; i < stock->room; i++) {
+		ref = stock->refs[i];
+		/* Neighbours of one generation have the same said of their page. */
+		if ((ref ^ last) & ~(moheap_ref_t)(MH_PAGE / MOHEAP_GRANULE - 1))
+			mh_type_note(heap, ref, type, number);
+		last = ref;
+	}
 	mh_stock_enlist(heap, stock);
 }
 

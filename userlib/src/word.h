@@ -79,4 +79,18 @@ static inline __u32 mh_count_of(__u64 word, moheap_ref_t ref)
 	return word & MH_COUNT;
 }
 
+#define MH_WORDS_OF_PAGE	(MH_PAGE / sizeof(__u64))
+
+/*
+ * mh_words_left() - the last reference to @ref was given up; caller holds heap->lock
+ */
+static inline void mh_words_left(struct moheap *heap, moheap_ref_t ref)
+{
+	size_t page = mh_granule(ref) / MH_WORDS_OF_PAGE;
+
+	heap->left.drops++;
+	if (!(heap->left_map[page / 64] >> page % 64 & 1))
+		mh_words_left_first(heap, page);
+}
+
 #endif /* MOHEAP_WORD_H */

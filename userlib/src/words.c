@@ -20,42 +20,37 @@
 #include "guard.h"
 #include "word.h"
 
-#define MH_WORDS_OF_PAGE	(MH_PAGE / sizeof(__u64))
-
 /* Less is not worth it. */
 #define MH_LEFT_PAGES		32
 #define MH_LEFT_PER_PAGE	16
 
 /*
- * mh_words_left() - the last reference to @ref was given up; caller holds heap->lock
+ * mh_words_left_first() - the first reference given up in this page since the last look at it
  */
-void mh_words_left(struct moheap *heap, moheap_ref_t ref)
+void mh_words_left_first(struct moheap *heap, size_t page)
 {
-	size_t page = mh_granule(ref) / MH_WORDS_OF_PAGE;
 	struct mh_left *left = &heap->left;
-	__u64 bit = 1ULL << page % 64;
 
-	left->drops++;
-	if (heap->left_map[page / 64] & bit)
-		return;
-	heap->left_map[page / 64] |= bit;
+	heap->left_map[page / 64] |= 1ULL << page % 64;
 	left->first = left->pages ? mh_min(left->first, page) : page;
 	left->last = left->pages ? mh_max(left->last, page) : page;
 	left->pages++;
 }
 
-/* Is no reference in the page, and nothing in stock? */
+/* Is no reference in the page, and nothing in stock: is each word 0, or MH_DROPPED? */
 static bool mh_words_idle(struct moheap *heap, size_t page)
 {
 	moheap_ref_t at = page * MH_WORDS_OF_PAGE, end = at + MH_WORDS_OF_PAGE;
-	__u32 low;
+	__u32 idle = MH_DROPPED, low;
+	unsigned int i;
 
-	for (; at < end; at++) {
-		low = mh_word_get(heap, at);
-		if (low && !(low & MH_DROPPED))
-			return false;
-	}
-	return true;
+	/* Some at a time: nearly all pages are idle, or busy soon. */
+	for (; at < end && idle & MH_DROPPED; at += 16)
+		for (i = 0; i < 16; i++) {
+			low = mh_word_get(heap, at + i);
+			idle &= low | (low - 1);
+		}
+	return idle & MH_DROPPED;
 }
 
 static void mh_words_free(struct moheap *heap, size_t page, size_t pages)
