@@ -701,7 +701,7 @@ void ku_tune(struct ku *ku, u32 set, u32 value)
 	struct moheap_tune tune = {
 		.size = sizeof(tune), .set = set, .budget = value, .threshold = value,
 		.growth = value, .idle_ms = value, .enabled = value,
-		.finalize_ms = value,
+		.finalize_ms = value, .debug = value,
 	};
 
 	KU_OK(ku->test, mh_collector_tune(ku->heap, &tune));

@@ -219,6 +219,7 @@ extern struct kunit_suite ku_site_suite;
 extern struct kunit_suite ku_site_live_suite;
 extern struct kunit_suite ku_freeze_suite;
 extern struct kunit_suite ku_freeze_live_suite;
+extern struct kunit_suite ku_garbage_suite;
 extern struct kunit_suite ku_oracle_suite;
 extern struct kunit_suite ku_oracle_live_suite;
 extern struct kunit_suite ku_oracle_guarded_suite;

@@ -52,6 +52,7 @@ kunit_test_suites(&ku_type_suite, &ku_arena_suite, &ku_pool_suite, &ku_sparse_su
 		  &ku_watch_live_suite, &ku_final_suite, &ku_final_live_suite, &ku_iterate_suite,
 		  &ku_linger_suite, &ku_oracle_guarded_suite,
 		  &ku_site_suite, &ku_site_live_suite, &ku_freeze_suite, &ku_freeze_live_suite,
+		  &ku_garbage_suite,
 		  &ku_oracle_suite, &ku_oracle_live_suite, &ku_parallel_suite);
 
 MODULE_DESCRIPTION("KUnit suites of moheap");

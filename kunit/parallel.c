@@ -523,6 +523,36 @@ static void beside_freezing(struct kunit *test)
 	mp_compare(mp);
 }
 
+static void mp_discard_all(struct mp *mp)
+{
+	struct moheap_op op = { .code = MOHEAP_OP_DISCARD };
+	struct moheap_objects objects = {
+		.flags = MOHEAP_OBJECTS_SAVED, .refs = (uintptr_t)&op.ref, .count = 1,
+	};
+
+	while (!mh_objects(mp->ku->heap, &objects, false) && objects.count)
+		KU_OK(mp->ku->test, ku_op(mp->ku->client, &op));
+}
+
+/* ... and all garbage is saved, up to the end. */
+static void beside_saving(struct kunit *test)
+{
+	struct mp *mp = mp_create(test, ku_steps() / 4);
+	struct ku_task *collector;
+
+	mp_always_collecting(mp);
+	ku_tune(mp->ku, MOHEAP_TUNE_DEBUG, MOHEAP_DEBUG_SAVEALL);
+	collector = ku_start(mp->ku, -1, mp_collect, mp);
+	mp_all(mp);
+	ku_stop(collector);
+	KUNIT_ASSERT_EQ(test, moheap_check(mp->ku->client), 0);
+	kunit_info(test, "%llu saved", ku_stat(mp->ku).saved);
+	ku_tune(mp->ku, MOHEAP_TUNE_DEBUG, 0);
+	mp_discard_all(mp);
+	KUNIT_EXPECT_EQ(test, ku_stat(mp->ku).saved, 0);
+	mp_compare(mp);
+}
+
 /* Nothing but clients. */
 static void beside_each_other(struct kunit *test)
 {
@@ -550,6 +580,7 @@ static struct kunit_case ku_parallel_cases[] = {
 	KUNIT_CASE_SLOW(beside_the_collector),
 	KUNIT_CASE_SLOW(beside_traces),
 	KUNIT_CASE_SLOW(beside_freezing),
+	KUNIT_CASE_SLOW(beside_saving),
 	KUNIT_CASE_SLOW(beside_each_other),
 	KUNIT_CASE(all_die),
 	{}

@@ -424,6 +424,16 @@ static int mh_op_immortal(struct mh_ctx *ctx, struct moheap_op *op)
 	return err;
 }
 
+/* The heap lets go of what the collector saved. */
+static int mh_op_discard(struct mh_ctx *ctx, struct moheap_op *op)
+{
+	if (op->flags || op->index || op->a || op->b)
+		return -EINVAL;
+	if (ctx->client->readonly)
+		return -EACCES;
+	return mh_discard(ctx->heap, op->ref, &ctx->dead);
+}
+
 /* ---- Watches ---- */
 
 /* Runs without the gate. */
@@ -955,6 +965,8 @@ static int mh_op(struct mh_ctx *ctx, struct moheap_op *op)
 		return mh_op_immortal(ctx, op);
 	case MOHEAP_OP_SITE:
 		return mh_op_site(ctx, op);
+	case MOHEAP_OP_DISCARD:
+		return mh_op_discard(ctx, op);
 	default:
 		return -EINVAL;
 	}
@@ -986,6 +998,7 @@ static bool mh_quiet(const struct moheap_op *op)
 	case MOHEAP_OP_STORE:
 	case MOHEAP_OP_RENEW:
 	case MOHEAP_OP_IMMORTAL:
+	case MOHEAP_OP_DISCARD:
 		return true;
 	default:
 		return false;

@@ -17,6 +17,7 @@ struct mh_check {
 	u64 live;
 	u64 candidates;
 	u64 frozen;
+	u64 saved;
 	u64 lingering;
 	u64 taken;
 	bool broken;
@@ -86,6 +87,8 @@ static void mh_check_holds(struct mh_pool *pool)
 	hlist_for_each_entry(holds, &pool->holders, node)
 		for_each_set_bit(idx, holds->bits, pool->nblocks)
 			pool->check[idx]++;
+	for_each_set_bit(idx, mh_map(pool, MH_SAVED), pool->nblocks)
+		pool->check[idx]++;
 }
 
 /* Add up what refers to what. */
@@ -343,6 +346,7 @@ static void mh_check_pool(struct mh_check *check, struct mh_pool *pool)
 	u32 unused = 0;
 
 	check->candidates += ncand;
+	check->saved += bitmap_weight(mh_map(pool, MH_SAVED), pool->nblocks);
 	mh_expect(check, !ncand || test_bit(MH_QUEUED_CAND, &pool->queued),
 		  "pool %u has candidates and is not queued", pool->id);
 	mh_expect(check, nfree == atomic_read(&pool->nfree), "pool %u: %u free blocks, not %u",
@@ -420,6 +424,8 @@ static void mh_check_figures(struct mh_check *check)
 	mh_expect(check, check->frozen == atomic_long_read(&heap->nfrozen),
 		  "%llu objects frozen, not %ld", check->frozen,
 		  atomic_long_read(&heap->nfrozen));
+	mh_expect(check, check->saved == atomic_long_read(&heap->nsaved),
+		  "%llu objects saved, not %ld", check->saved, atomic_long_read(&heap->nsaved));
 	ndead = atomic_read(&heap->ndead);
 	mh_expect(check, ndead == heap->dead.n, "%u dead objects, not %u", ndead, heap->dead.n);
 	mh_expect(check, check->candidates == atomic_read(&heap->ncand),

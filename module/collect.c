@@ -21,7 +21,7 @@
  * alive, with all that they reach. They are left alone: neither visited nor subtracted, they lose
  * their references like any other when a garbage object goes. An escape puts back what was taken.
  * Before any garbage is freed, those who watch it are told, and what is to be finalized first is
- * spared, with all that it reaches (final.c).
+ * spared, with all that it reaches (final.c); or all of it is spared, and saved (garbage.c).
  * The visited are in an array of the budget's length, and their counts have MH_TRIAL set: without
  * pins no count is as high. They are candidates no longer, for nobody need visit them again.
  * Nothing is allocated. The pass is correct whatever the phase of a trace: it frees only what
@@ -135,6 +135,7 @@ struct mh_local {
 	u32 n;		/* visited, and not undone */
 	u32 edges;	/* slots that may still be looked at */
 	u32 freed;
+	u32 saved;
 	u32 staged;
 	u32 cost;	/* visits, or what slots come to */
 	u32 looked;	/* candidates that are none any more, and still in heap->ncand */
@@ -191,7 +192,8 @@ static bool mh_local_visit(struct mh_local *l, const struct mh_obj *o, u32 taken
 /* Is an object in no garbage cycle anyway? Of what is visited it is known. */
 static bool mh_local_passes_by(const struct mh_local *l, const struct mh_obj *o)
 {
-	return mh_is_leaf(o) || mh_is_frozen(l->heap, o) || mh_is_held_still(o);
+	return mh_is_leaf(o) || mh_is_frozen(l->heap, o) || mh_is_saved(l->heap, o) ||
+	       mh_is_held_still(o);
 }
 
 /* What a slot refers to, if it concerns the pass. */
@@ -354,7 +356,31 @@ static void mh_local_tell(struct mh_local *l)
 			mh_watches_fire(l->heap, &o[i]);
 }
 
-/* Then it is freed. */
+/*
+ * Or it is saved: all counts are what they were, and one more. A saved object the pass would leave
+ * alone, so that comes last.
+ */
+static void mh_local_save(struct mh_local *l)
+{
+	const struct mh_obj *o = l->c->visited;
+	u32 i;
+
+	for (i = 0; i < l->n; i++)
+		if (mh_local_visited(&o[i]))
+			l->c->notes[i] |= MH_NOTE_SAVE;
+	for (i = 0; i < l->n; i++)
+		if (mh_local_visited(&o[i]))
+			mh_local_restore(l, &o[i]);
+	for (i = 0; i < l->n; i++) {
+		if (!(l->c->notes[i] & MH_NOTE_SAVE))
+			continue;
+		atomic64_set(&o[i].header->word, mh_local_word(&o[i]) + 1);
+		mh_save(l->heap, &o[i]);
+		l->saved++;
+	}
+}
+
+/* Else it is freed. */
 static void mh_local_free(struct mh_local *l)
 {
 	struct mh_freed freed = { };
@@ -423,7 +449,10 @@ static void mh_local_decide(struct mh_local *l)
 	mh_local_tell(l);
 	if (mh_finalizing(l->heap))
 		mh_local_stage(l, &staged);
-	mh_local_free(l);
+	if (unlikely(mh_saving(l->heap)))
+		mh_local_save(l);
+	else
+		mh_local_free(l);
 	mh_local_deliver(l, &staged);
 }
 
@@ -472,7 +501,7 @@ static bool mh_candidate_worth(struct mh_heap *heap, const struct mh_obj *o)
 	u64 word = mh_local_word(o);
 
 	if (word & MH_TRIAL || !mh_alive(word) || !mh_count(word) || mh_is_frozen(heap, o) ||
-	    mh_is_held_still(o))
+	    mh_is_saved(heap, o) || mh_is_held_still(o))
 		return false;
 	return heap->phase < MH_FINALIZING || mh_test(o, MH_MARK);
 }
@@ -541,8 +570,8 @@ static bool mh_local_pass(struct mh_heap *heap, u32 generation)
 	mh_local_account(&l, candidates, escapes);
 	l.c->stat.local_ns += ktime_get_ns() - since;
 	mh_gate_release(heap, since);
-	WRITE_ONCE(l.c->staged_ever, l.c->staged_ever + l.staged);
-	mh_tell_end(heap, generation, l.freed, l.staged);
+	WRITE_ONCE(l.c->spared_ever, l.c->spared_ever + l.staged + l.saved);
+	mh_tell_end(heap, generation, &(const struct mh_findings){ l.freed, l.saved, l.staged });
 	return more;
 }
 
@@ -876,7 +905,7 @@ static u64 mh_found_unreachable(struct mh_heap *heap)
 	struct mh_counters sum;
 
 	mh_counters_sum(heap, &sum);
-	return sum.freed_local + sum.freed_trace + READ_ONCE(heap->collect->staged_ever);
+	return sum.freed_local + sum.freed_trace + READ_ONCE(heap->collect->spared_ever);
 }
 
 /**
@@ -932,12 +961,15 @@ int mh_collect_for_memory(struct mh_heap *heap)
 	return err;
 }
 
+#define MH_DEBUG_FLAGS	(MOHEAP_DEBUG_STATS | MOHEAP_DEBUG_LEAK)
+
 static bool mh_tune_ok(const struct moheap_tune *tune)
 {
 	return tune->budget && tune->budget <= MOHEAP_BUDGET_MAX && tune->threshold &&
 	       tune->threshold <= INT_MAX && tune->growth && tune->growth <= 1000 &&
 	       tune->idle_ms && tune->idle_ms <= 60000 && tune->enabled <= 1 &&
-	       tune->finalize_ms && tune->finalize_ms <= 86400000;
+	       tune->finalize_ms && tune->finalize_ms <= 86400000 &&
+	       !(tune->debug & ~MH_DEBUG_FLAGS);
 }
 
 /**
@@ -966,6 +998,8 @@ int mh_collector_tune(struct mh_heap *heap, struct moheap_tune *tune)
 		now.enabled = tune->enabled;
 	if (tune->set & MOHEAP_TUNE_FINALIZE)
 		now.finalize_ms = tune->finalize_ms;
+	if (tune->set & MOHEAP_TUNE_DEBUG)
+		now.debug = tune->debug;
 	if (!mh_tune_ok(&now)) {
 		mutex_unlock(&heap->collect_lock);
 		return -ERANGE;

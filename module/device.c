@@ -303,6 +303,8 @@ static long mh_ioctl_object(struct file *file, struct mh_client *client, void __
 			object.flags |= MOHEAP_OBJECT_IMMORTAL;
 		if (mh_is_frozen(heap, &o))
 			object.flags |= MOHEAP_OBJECT_FROZEN;
+		if (mh_is_saved(heap, &o))
+			object.flags |= MOHEAP_OBJECT_SAVED;
 		if (mh_watched(&o))
 			object.flags |= MOHEAP_OBJECT_WATCHED;
 		if (mh_final_was_due(&o))
@@ -357,7 +359,10 @@ static long mh_ioctl_tune(struct file *file, struct mh_client *client, void __us
 	if (err)
 		return err;
 	if (tune.set & ~(MOHEAP_TUNE_BUDGET | MOHEAP_TUNE_THRESHOLD | MOHEAP_TUNE_GROWTH |
-			 MOHEAP_TUNE_IDLE | MOHEAP_TUNE_ENABLED | MOHEAP_TUNE_FINALIZE))
+			 MOHEAP_TUNE_IDLE | MOHEAP_TUNE_ENABLED | MOHEAP_TUNE_FINALIZE |
+			 MOHEAP_TUNE_DEBUG))
+		return -EINVAL;
+	if (tune.reserved)
 		return -EINVAL;
 	if (tune.set && client->readonly)
 		return -EACCES;
@@ -390,7 +395,8 @@ static long mh_ioctl_objects(struct file *file, struct mh_client *client, void _
 	if (err)
 		return err;
 	if (objects.flags & ~(MOHEAP_OBJECTS_TYPE | MOHEAP_OBJECTS_CANDIDATES |
-			      MOHEAP_OBJECTS_REFERRERS | MOHEAP_OBJECTS_FROZEN))
+			      MOHEAP_OBJECTS_REFERRERS | MOHEAP_OBJECTS_FROZEN |
+			      MOHEAP_OBJECTS_SAVED))
 		return -EINVAL;
 	err = mh_objects(client->heap, &objects, true);
 	return err ? err : mh_put_struct(arg, &objects, sizeof(objects));

@@ -92,17 +92,18 @@ void mh_event_queue(struct mh_client *client, struct mh_event *event)
 
 /* ---- Collections ---- */
 
-static void mh_told_add(struct mh_told *told, u32 generation, u64 count, u64 collected,
-			u64 finalizing)
+static void mh_told_add(struct mh_told *told, u32 generation, u64 count,
+			const struct mh_findings *found)
 {
 	told->generation = generation;
 	told->count += count;
-	told->collected += collected;
-	told->finalizing += finalizing;
+	told->found.freed += found->freed;
+	told->found.saved += found->saved;
+	told->found.staged += found->staged;
 }
 
-static void mh_tell(struct mh_heap *heap, int which, u32 generation, u64 collected,
-		    u64 finalizing)
+static void mh_tell(struct mh_heap *heap, int which, u32 generation,
+		    const struct mh_findings *found)
 {
 	struct mh_client *client;
 	struct mh_told *told;
@@ -113,7 +114,7 @@ static void mh_tell(struct mh_heap *heap, int which, u32 generation, u64 collect
 	spin_lock(&heap->event_lock);
 	list_for_each_entry(client, &heap->listeners, listener) {
 		told = &client->told[which];
-		mh_told_add(told, generation, 1, collected, finalizing);
+		mh_told_add(told, generation, 1, found);
 		if (told->event.state == MH_EVENT_IDLE)
 			mh_event_queue(client, &told->event);
 		else if (told->event.state == MH_EVENT_QUEUED)
@@ -129,25 +130,25 @@ static void mh_tell(struct mh_heap *heap, int which, u32 generation, u64 collect
  */
 void mh_tell_begin(struct mh_heap *heap, u32 generation)
 {
-	mh_tell(heap, MH_TOLD_BEGIN, generation, 0, 0);
+	mh_tell(heap, MH_TOLD_BEGIN, generation, &(const struct mh_findings){ });
 }
 
 /**
  * mh_tell_end() - a collection has ended
  * @heap: the heap; caller holds heap->collect_lock
  * @generation: its generation
- * @collected: objects it found unreachable and freed
- * @finalizing: objects it found unreachable, which are to be finalized first
+ * @found: by it
  */
-void mh_tell_end(struct mh_heap *heap, u32 generation, u64 collected, u64 finalizing)
+void mh_tell_end(struct mh_heap *heap, u32 generation, const struct mh_findings *found)
 {
 	struct moheap_generation *stat = &heap->collect->stat.generation[generation];
 
 	lockdep_assert_held(&heap->collect_lock);
 	stat->collections++;
-	stat->collected += collected;
-	stat->finalizing += finalizing;
-	mh_tell(heap, MH_TOLD_END, generation, collected, finalizing);
+	stat->collected += found->freed;
+	stat->uncollectable += found->saved;
+	stat->finalizing += found->staged;
+	mh_tell(heap, MH_TOLD_END, generation, found);
 }
 
 /**
@@ -190,12 +191,12 @@ static void mh_told_record(struct mh_client *client, struct mh_told *told,
 							       MOHEAP_EVENT_COLLECT_END,
 		.index = told->generation,
 		.count = told->count,
-		.collected = told->collected,
-		.finalizing = told->finalizing,
+		.collected = told->found.freed,
+		.uncollectable = told->found.saved,
+		.finalizing = told->found.staged,
 	};
 	told->count = 0;
-	told->collected = 0;
-	told->finalizing = 0;
+	told->found = (struct mh_findings){ };
 }
 
 static void mh_event_record(struct mh_client *client, struct mh_event *event,
@@ -273,7 +274,9 @@ static void mh_event_return(struct mh_client *client, struct mh_event *event,
 	spin_lock(&client->heap->event_lock);
 	if (event->kind == MH_EVENT_COLLECT)
 		mh_told_add(told, told->count ? told->generation : record->index,
-			    record->count, record->collected, record->finalizing);
+			    record->count, &(const struct mh_findings){
+				record->collected, record->uncollectable,
+				record->finalizing });
 	else if (event->kind == MH_EVENT_FINAL)
 		mh_final_returned(client->heap, mh_final(event));
 	event->state = MH_EVENT_QUEUED;

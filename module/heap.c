@@ -311,6 +311,7 @@ void mh_heap_stat(struct mh_heap *heap, struct moheap_stat *stat)
 	stat->tracing = READ_ONCE(heap->phase) != MH_IDLE;
 	stat->lingering = READ_ONCE(heap->nlinger);
 	stat->frozen = atomic_long_read(&heap->nfrozen);
+	stat->saved = atomic_long_read(&heap->nsaved);
 	spin_lock(&heap->event_lock);
 	stat->finalizing = heap->ndue;
 	stat->finalized = heap->finalized;

@@ -9,6 +9,7 @@
  *	collect, trace	the collector: local passes, the thread; the concurrent trace
  *	check		the invariants of a heap, recounted
  *	iterate		the objects of a heap, found
+ *	garbage		what the collector found, and saved (which asks it, as object does)
  *	freeze		objects set aside from the collector (which asks it, as object does)
  *	linger		blocks of a guarded heap that are not free yet (pool tells it)
  *	event		what clients are told
@@ -173,6 +174,7 @@ enum mh_map {
 	MH_LARGE,	/* reached too much for a local pass when one looked */
 	MH_FROZEN,	/* no business of the collector's; see freeze.c */
 	MH_REMEMBERED,	/* frozen, and may refer to an object that is not */
+	MH_SAVED,	/* garbage that the heap holds; see garbage.c */
 	MH_MAPS,
 };
 
@@ -480,6 +482,7 @@ enum mh_phase {
  * @trim: bins with empty or sparse pools whose memory is to be given back
  * @phase: of the trace; changed under the exclusive gate
  * @nfrozen: objects that are frozen
+ * @nsaved: objects that are saved as garbage
  * @unfreezing: calls that unfreeze; changed under the exclusive gate
  * @collect_lock: see collect.c
  * @collect: state of the collector, under @collect_lock
@@ -540,6 +543,7 @@ struct mh_heap {
 	struct llist_head trim;
 	enum mh_phase phase;
 	atomic_long_t nfrozen;
+	atomic_long_t nsaved;
 	u32 unfreezing;
 
 	struct mutex collect_lock;	/* see collect.c */
@@ -836,6 +840,18 @@ struct mh_active {
 	struct mh_holds *holds;
 };
 
+/**
+ * struct mh_findings - objects that collections found unreachable
+ * @freed: freed
+ * @saved: saved as garbage
+ * @staged: due to be finalized first
+ */
+struct mh_findings {
+	u64 freed;
+	u64 saved;
+	u64 staged;
+};
+
 enum mh_event_kind {
 	MH_EVENT_COLLECT,	/* part of a struct mh_told */
 	MH_EVENT_WATCH,		/* part of a struct mh_watch */
@@ -872,15 +888,13 @@ enum { MH_TOLD_BEGIN, MH_TOLD_END, MH_TOLD };
  * @event: to tell them
  * @generation: of the last
  * @count: how many
- * @collected: objects they freed
- * @finalizing: objects they found to be due
+ * @found: by them
  */
 struct mh_told {
 	struct mh_event event;
 	u32 generation;
 	u64 count;
-	u64 collected;
-	u64 finalizing;
+	struct mh_findings found;
 };
 
 /**
@@ -995,7 +1009,7 @@ int mh_events_listen(struct mh_client *client, u32 events);
 int mh_events_read(struct mh_client *client, u64 to, u32 n, bool user);
 void mh_event_queue(struct mh_client *client, struct mh_event *event);
 void mh_tell_begin(struct mh_heap *heap, u32 generation);
-void mh_tell_end(struct mh_heap *heap, u32 generation, u64 collected, u64 finalizing);
+void mh_tell_end(struct mh_heap *heap, u32 generation, const struct mh_findings *found);
 
 /* ---- watch.c ---- */
 
@@ -1135,6 +1149,7 @@ int mh_sites(struct mh_client *client, struct moheap_sites *sites, bool user);
 /* Of an object visited by a local pass */
 #define MH_NOTE_OUTSIDE	1	/* it refers to objects that the pass leaves alone */
 #define MH_NOTE_CAND	2	/* it was a candidate */
+#define MH_NOTE_SAVE	4	/* it is garbage that will be saved */
 
 /**
  * struct mh_collect - the collector's state; everything it needs, allocated with the heap
@@ -1145,7 +1160,9 @@ int mh_sites(struct mh_client *client, struct moheap_sites *sites, bool user);
  * @sweep_idx: block of it to go on from
  * @staged: objects that the trace under way found due
  * @nstaged: how many there were
- * @staged_ever: how many all traces and local passes found
+ * @nsaved: objects that it saved as garbage
+ * @spared_ever: how many all traces and local passes found due, or saved
+ * @saving: the trace under way saves what it finds
  * @final_step: what FINALIZING is at; see trace.c
  * @condemned: the condemned object that is being cleared, or no pool; pinned
  * @following: ref of an object with slots apart that is being followed, or 0
@@ -1176,7 +1193,9 @@ struct mh_collect {
 	u32 sweep_idx;
 	struct list_head staged;
 	u64 nstaged;
-	u64 staged_ever;
+	u64 nsaved;
+	u64 spared_ever;
+	bool saving;
 	u32 final_step;
 	struct mh_obj condemned;
 	u64 following;
@@ -1293,6 +1312,35 @@ static inline void mh_frozen_stored(struct mh_heap *heap, const struct mh_obj *o
 	if (mh_is_frozen(heap, owner) && !mh_test(target, MH_FROZEN) &&
 	    mh_barrier(heap, MH_BARRIER_F))
 		mh_frozen_remember(owner);
+}
+
+/* ---- garbage.c ---- */
+
+void mh_save(struct mh_heap *heap, const struct mh_obj *o);
+int mh_discard(struct mh_heap *heap, u64 ref, struct mh_dead *dead);
+
+/* Is what the collector finds from now on saved? */
+static inline bool mh_saving(struct mh_heap *heap)
+{
+	return READ_ONCE(heap->tune.debug) & MOHEAP_DEBUG_SAVEALL;
+}
+
+/* Is anything? */
+static inline bool mh_saves(struct mh_heap *heap)
+{
+	return unlikely(atomic_long_read(&heap->nsaved));
+}
+
+/**
+ * mh_is_saved() - does the heap hold an object as garbage?
+ * @heap: the heap; caller holds its gate
+ * @o: the object
+ *
+ * Return: true if so.
+ */
+static inline bool mh_is_saved(struct mh_heap *heap, const struct mh_obj *o)
+{
+	return mh_saves(heap) && mh_test(o, MH_SAVED);
 }
 
 /* ---- iterate.c ---- */

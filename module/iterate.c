@@ -73,6 +73,8 @@ static enum mh_found mh_iterate_object(struct mh_iterate *it, const struct mh_ob
 		return MH_NOT_FOUND;
 	if ((it->in->flags & MOHEAP_OBJECTS_FROZEN) && !mh_is_frozen(it->heap, o))
 		return MH_NOT_FOUND;
+	if ((it->in->flags & MOHEAP_OBJECTS_SAVED) && !mh_is_saved(it->heap, o))
+		return MH_NOT_FOUND;
 	if (mh_test(o, MH_FREE) || !mh_pin_live(o))
 		return MH_NOT_FOUND;
 	/* Alive, but as good as gone. */

@@ -31,8 +31,8 @@ static_assert(sizeof(struct moheap_block) == 16);
 static_assert(sizeof(struct moheap_linger) == 32);
 static_assert(sizeof(struct moheap_site) == 32);
 static_assert(sizeof(struct moheap_sites) == 56);
-static_assert(sizeof(struct moheap_stat) == 8 + 31 * 8 + 3 * 32 + 8);
-static_assert(sizeof(struct moheap_tune) == 32);
+static_assert(sizeof(struct moheap_stat) == 8 + 31 * 8 + 3 * 32 + 2 * 8);
+static_assert(sizeof(struct moheap_tune) == 40);
 
 static int __init mh_init(void)
 {

@@ -2,7 +2,7 @@
 /*
  * Pools: spans of equal blocks, with the headers of their objects.
  *
- * A pool is one allocation from a size-classed slab cache: struct mh_pool, seven bitmaps, and
+ * A pool is one allocation from a size-classed slab cache: struct mh_pool, eight bitmaps, and
  * the headers with their inline slots. Its payload blocks are whole pages of the arena. Nothing
  * is allocated for a single object.
  *

@@ -9,12 +9,13 @@
  *
  *	CLEAR		wipe the marks, and the candidates: this trace answers for them (but not
  *			for garbage that a store marks later, see mh_shade_stored())
- *	MARKING		mark what clients hold and what is frozen, then what marked objects refer
- *			to, until no object is grey (marked, but its slots not followed yet)
+ *	MARKING		mark what clients hold, what is frozen or saved, then what marked objects
+ *			refer to, until no object is grey (marked, but its slots not followed yet)
  *	FINALIZING	if a client listens for objects to finalize: unmarked means
  *			unreachable. Tell those who watch such objects; stage what is due, hold
  *			it for the keeper and mark it; then mark what that reaches, until no
- *			object is grey; then queue what was staged for its clients
+ *			object is grey; then queue what was staged for its clients. If garbage is
+ *			to be saved, all that is unmarked still is marked and saved (garbage.c)
  *	SWEEPING	unmarked means condemned: make the generation even, so that nothing names
  *			the object any more, clear its slots, and let the counts free it
  *
@@ -115,6 +116,7 @@ void mh_trace_begin(struct mh_heap *heap)
 	lockdep_assert_held(&heap->collect_lock);
 	c->begun++;
 	c->nstaged = 0;
+	c->nsaved = 0;
 	c->started = ktime_get_ns();
 	trace_moheap_trace_begin(heap, c->begun);
 	mh_tell_begin(heap, MOHEAP_COLLECT_FULL);
@@ -185,6 +187,8 @@ static void mh_roots_pool(struct mh_heap *heap, struct mh_pool *pool)
 
 	for (i = 0; mh_freezes(heap) && i < pool->words; i++)
 		mh_frozen_word(heap, pool, i);
+	for (i = 0; mh_saves(heap) && i < pool->words; i++)
+		mh_root_word(heap, pool, i, READ_ONCE(mh_map(pool, MH_SAVED)[i]));
 	rcu_read_lock();
 	hlist_for_each_entry_rcu(holds, &pool->holders, node)
 		for (i = 0; i < pool->words; i++)
@@ -440,6 +444,8 @@ enum {
 	MH_FINAL_TELL,	/* who watches what is unreachable is told */
 	MH_FINAL_STAGE,	/* what is unreachable and finalizable is staged, and marked */
 	MH_FINAL_MARK,	/* what that reaches is marked; then clients are told */
+	MH_FINAL_SAVE,	/* if garbage is to be saved: what is unmarked is, and marked */
+	MH_FINAL_END,	/* what somebody marked meanwhile is followed */
 };
 
 static void mh_finalizing_begin(struct mh_heap *heap)
@@ -449,6 +455,21 @@ static void mh_finalizing_begin(struct mh_heap *heap)
 	mh_set_phase(heap, MH_FINALIZING);
 	c->final_step = MH_FINAL_TELL;
 	c->sweep_id = ULONG_MAX;
+}
+
+/*
+ * The pin becomes the heap's reference. One too many that cannot be: the object is kept, and
+ * looked at again by the next trace.
+ */
+static bool mh_finalizing_save(struct mh_heap *heap, const struct mh_obj *o)
+{
+	if (mh_count(atomic64_read(&o->header->word)) > MOHEAP_COUNT_MAX) {
+		mh_shade(heap, o);
+		return false;
+	}
+	mh_save(heap, o);
+	heap->collect->nsaved++;
+	return true;
 }
 
 /* @o was unreachable when MARKING ended. It may die by itself, and its block be used anew. */
@@ -462,6 +483,9 @@ static void mh_finalizing_object(struct mh_heap *heap, const struct mh_obj *o,
 	if (!mh_test(o, MH_MARK)) {
 		if (c->final_step == MH_FINAL_TELL) {
 			mh_watches_fire(heap, o);
+		} else if (c->final_step == MH_FINAL_SAVE) {
+			if (mh_finalizing_save(heap, o))
+				return;
 		} else if (mh_count(atomic64_read(&o->header->word)) <= MOHEAP_COUNT_MAX &&
 			   mh_final_stage(heap, o, &c->staged)) {
 			/* The pin is the keeper's, and so a reference, which may be too many. */
@@ -475,7 +499,14 @@ static void mh_finalizing_object(struct mh_heap *heap, const struct mh_obj *o,
 
 static bool mh_finalizing_wants(const struct mh_collect *c, const struct mh_pool *pool)
 {
-	return c->final_step == MH_FINAL_TELL ? !!READ_ONCE(pool->watches) : !!pool->final;
+	switch (c->final_step) {
+	case MH_FINAL_TELL:
+		return READ_ONCE(pool->watches);
+	case MH_FINAL_STAGE:
+		return pool->final;
+	default:
+		return true;
+	}
 }
 
 /* Look at what is unreachable in some pools. Return true when all are done. */
@@ -493,7 +524,7 @@ static bool mh_finalizing_pools(struct mh_heap *heap)
 			break;
 		if (mh_finalizing_wants(c, pool) && mh_next_unmarked(heap, pool, &o)) {
 			budget -= 1 + mh_watched(&o);
-			if (c->final_step == MH_FINAL_STAGE || mh_watched(&o))
+			if (c->final_step != MH_FINAL_TELL || mh_watched(&o))
 				mh_finalizing_object(heap, &o, &dead);
 		} else {
 			c->cursor++;
@@ -509,13 +540,19 @@ static bool mh_finalizing_slice(struct mh_heap *heap)
 {
 	struct mh_collect *c = heap->collect;
 
-	if (c->final_step == MH_FINAL_MARK)
-		return mh_mark_slice(heap) && mh_final_deliver(heap, &c->staged);
-	if (mh_finalizing_pools(heap)) {
-		c->final_step++;
-		c->cursor = 0;
-		c->sweep_id = ULONG_MAX;
+	if (c->final_step == MH_FINAL_END)
+		return mh_mark_slice(heap);
+	if (c->final_step == MH_FINAL_MARK) {
+		if (!mh_mark_slice(heap) || !mh_final_deliver(heap, &c->staged))
+			return false;
+		if (!c->saving)
+			return true;
+	} else if (!mh_finalizing_pools(heap)) {
+		return false;
 	}
+	c->final_step++;
+	c->cursor = 0;
+	c->sweep_id = ULONG_MAX;
 	return false;
 }
 
@@ -532,8 +569,9 @@ static void mh_trace_end(struct mh_heap *heap)
 	c->lasted = nsecs_to_jiffies(ns);
 	c->finished++;
 	c->stat.traces++;
-	WRITE_ONCE(c->staged_ever, c->staged_ever + c->nstaged);
-	mh_tell_end(heap, MOHEAP_COLLECT_FULL, sum.freed_trace - c->freed_trace, c->nstaged);
+	WRITE_ONCE(c->spared_ever, c->spared_ever + c->nstaged + c->nsaved);
+	mh_tell_end(heap, MOHEAP_COLLECT_FULL, &(const struct mh_findings){
+		sum.freed_trace - c->freed_trace, c->nsaved, c->nstaged });
 	c->freed_trace = sum.freed_trace;
 	trace_moheap_trace_end(heap, c->finished, c->live, ns);
 }
@@ -588,7 +626,8 @@ static void mh_trace_advance(struct mh_heap *heap)
 		c->rooted = false;
 		break;
 	case MH_MARKING:
-		if (mh_marked_all(heap) && mh_finalizing(heap)) {
+		c->saving = mh_saving(heap);
+		if (mh_marked_all(heap) && (c->saving || mh_finalizing(heap))) {
 			mh_finalizing_begin(heap);
 			break;
 		}

@@ -91,6 +91,7 @@
  *                           finalized
  * WATCH          EOVERFLOW  the object has MOHEAP_WATCHES_MAX watches
  *                ENOSPC     the heap is at its limit, also after a collection
+ * DISCARD        ENOENT     the object is not saved as garbage
  * UNWATCH        ENOENT     no watch of the client has that id: its event was read, or is being
  *                           read now
  * SITE           EINVAL     a has more than 32 bits
@@ -322,6 +323,7 @@ struct moheap_type {
  * @MOHEAP_OP_SITE: ref was made at a site of the client: a, a number of its own choice, in 32
  *	bits; 0: at none. An object has one site, that which it was given last, and goes with it;
  *	a client that dies takes its sites along. See MOHEAP_IOC_SITES
+ * @MOHEAP_OP_DISCARD: the heap holds ref no longer as saved garbage (MOHEAP_DEBUG_SAVEALL)
  */
 enum moheap_op_code {
 	MOHEAP_OP_ALLOC = 1,
@@ -338,6 +340,7 @@ enum moheap_op_code {
 	MOHEAP_OP_WATCH = 12,
 	MOHEAP_OP_UNWATCH = 13,
 	MOHEAP_OP_IMMORTAL = 14,
+	MOHEAP_OP_DISCARD = 15,
 	MOHEAP_OP_SITE = 16,
 };
 
@@ -416,7 +419,7 @@ enum moheap_event_type {
  * @cookie: what the client gave with its request; else 0
  * @count: how often it happened: 1, or more for collections
  * @collected: objects found unreachable and freed; else 0
- * @uncollectable: objects found unreachable and kept for good; else 0
+ * @uncollectable: objects found unreachable and saved (MOHEAP_DEBUG_SAVEALL); else 0
  * @finalizing: objects found unreachable and due to be finalized first; else 0
  * @reserved: 0
  *
@@ -467,6 +470,7 @@ struct moheap_listen {
 #define MOHEAP_OBJECT_FINALIZED	0x8	/* it was due, and will not be again */
 #define MOHEAP_OBJECT_IMMORTAL	0x10	/* it lives as long as the heap */
 #define MOHEAP_OBJECT_FROZEN	0x20	/* it is set aside from the collector */
+#define MOHEAP_OBJECT_SAVED	0x40	/* it is garbage that the heap holds */
 
 /**
  * struct moheap_object - MOHEAP_IOC_OBJECT: what is known of one object
@@ -503,6 +507,7 @@ struct moheap_object {
 #define MOHEAP_OBJECTS_CANDIDATES 0x2	/* only those that the collector will look at */
 #define MOHEAP_OBJECTS_REFERRERS 0x4	/* only those with a slot that refers to target */
 #define MOHEAP_OBJECTS_FROZEN	0x8	/* only those that are set aside from the collector */
+#define MOHEAP_OBJECTS_SAVED	0x10	/* only garbage that the heap holds */
 
 #define MOHEAP_OBJECTS_END	(~0ULL)
 
@@ -626,7 +631,8 @@ struct moheap_sites {
  * @flags: 0
  * @generation: MOHEAP_COLLECT_*
  * @reserved: 0
- * @unreachable: out: objects in cycles that this collection found: freed, or to be finalized first
+ * @unreachable: out: objects in cycles that this collection found: freed, saved, or to be
+ *	finalized first
  */
 struct moheap_collect {
 	__u32 size;
@@ -660,7 +666,7 @@ struct moheap_freeze {
  * struct moheap_generation - figures of the collections of one generation
  * @collections: how many there were. Of generation 0 and 1: local passes; of 2: traces
  * @collected: objects they found unreachable and freed
- * @uncollectable: objects they found unreachable and kept for good
+ * @uncollectable: objects they found unreachable and saved (MOHEAP_DEBUG_SAVEALL)
  * @finalizing: objects they found unreachable and due to be finalized first
  */
 struct moheap_generation {
@@ -707,6 +713,7 @@ struct moheap_generation {
  * @lingering: blocks that linger, and that no client took (struct moheap_linger)
  * @generation: by generation of collections
  * @frozen: objects set aside from the collector (struct moheap_freeze)
+ * @saved: garbage that the heap holds (MOHEAP_DEBUG_SAVEALL)
  */
 struct moheap_stat {
 	__u32 size;
@@ -744,6 +751,7 @@ struct moheap_stat {
 	__u64 lingering;
 	struct moheap_generation generation[MOHEAP_GENERATIONS];
 	__u64 frozen;
+	__u64 saved;
 };
 
 /* Members of struct moheap_tune, for its @set */
@@ -753,8 +761,24 @@ struct moheap_stat {
 #define MOHEAP_TUNE_IDLE	0x8
 #define MOHEAP_TUNE_ENABLED	0x10
 #define MOHEAP_TUNE_FINALIZE	0x20
+#define MOHEAP_TUNE_DEBUG	0x40
 
 #define MOHEAP_BUDGET_MAX	1024
+
+/*
+ * Flags of moheap_tune.debug, as Python's gc has them. With SAVEALL the kernel saves what the
+ * collector finds unreachable: watches are told and finalizers have their turn, but then each
+ * object is held by the heap, in place of being freed, until somebody discards it
+ * (MOHEAP_OP_DISCARD). MOHEAP_OBJECTS_SAVED finds what is saved. It counts against the limit of
+ * the heap, at which a collection cannot free anything then. The other flags are for libraries,
+ * which print; the kernel keeps them.
+ */
+#define MOHEAP_DEBUG_STATS		0x1	/* say how each collection went */
+#define MOHEAP_DEBUG_COLLECTABLE	0x2	/* name what was found unreachable, and is saved */
+#define MOHEAP_DEBUG_UNCOLLECTABLE	0x4	/* nothing: all can be freed */
+#define MOHEAP_DEBUG_SAVEALL		0x20	/* save all garbage */
+#define MOHEAP_DEBUG_LEAK \
+	(MOHEAP_DEBUG_COLLECTABLE | MOHEAP_DEBUG_UNCOLLECTABLE | MOHEAP_DEBUG_SAVEALL)
 
 /**
  * struct moheap_tune - MOHEAP_IOC_TUNE: read, and set, what drives the collector
@@ -767,6 +791,8 @@ struct moheap_stat {
  * @idle_ms: how long candidates may wait for more of them, 1 to 60000
  * @enabled: 0: the collector acts only on request and at the limit
  * @finalize_ms: how long an object may wait to be finalized, 1 to 86400000
+ * @debug: MOHEAP_DEBUG_*
+ * @reserved: 0
  */
 struct moheap_tune {
 	__u32 size;
@@ -777,6 +803,8 @@ struct moheap_tune {
 	__u32 idle_ms;
 	__u32 enabled;
 	__u32 finalize_ms;
+	__u32 debug;
+	__u32 reserved;
 };
 
 /* ---- Guarded heaps ---- */

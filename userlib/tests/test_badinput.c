@@ -149,12 +149,13 @@ static const struct call calls[] = {
 	{ "STAT", MOHEAP_IOC_STAT, sizeof(struct moheap_stat) },
 	{ "TUNE", MOHEAP_IOC_TUNE, sizeof(struct moheap_tune),
 	  .flags = MOHEAP_TUNE_BUDGET | MOHEAP_TUNE_THRESHOLD | MOHEAP_TUNE_GROWTH |
-		   MOHEAP_TUNE_IDLE | MOHEAP_TUNE_ENABLED | MOHEAP_TUNE_FINALIZE },
+		   MOHEAP_TUNE_IDLE | MOHEAP_TUNE_ENABLED | MOHEAP_TUNE_FINALIZE |
+		   MOHEAP_TUNE_DEBUG },
 	{ "LISTEN", MOHEAP_IOC_LISTEN, sizeof(struct moheap_listen), .quiet = true,
 	  .flags = MOHEAP_LISTEN_COLLECT | MOHEAP_LISTEN_FINALIZE },
 	{ "OBJECTS", MOHEAP_IOC_OBJECTS, sizeof(struct moheap_objects),
 	  .flags = MOHEAP_OBJECTS_TYPE | MOHEAP_OBJECTS_CANDIDATES | MOHEAP_OBJECTS_REFERRERS |
-		   MOHEAP_OBJECTS_FROZEN },
+		   MOHEAP_OBJECTS_FROZEN | MOHEAP_OBJECTS_SAVED },
 	{ "USAGE", MOHEAP_IOC_USAGE, sizeof(struct moheap_usage) },
 	{ "FREEZE", MOHEAP_IOC_FREEZE, sizeof(struct moheap_freeze),
 	  .flags = MOHEAP_FREEZE_UNDO },
@@ -665,6 +666,8 @@ static void the_other_ioctls(void)
 		{ .set = MOHEAP_TUNE_IDLE, .idle_ms = 60001 },
 		{ .set = MOHEAP_TUNE_FINALIZE, .finalize_ms = 0 },
 		{ .set = MOHEAP_TUNE_FINALIZE, .finalize_ms = 86400001 },
+		{ .set = MOHEAP_TUNE_DEBUG, .debug = 0x8 },
+		{ .set = MOHEAP_TUNE_DEBUG, .debug = 0x40 },
 		/* One that is fine and one that is not: neither is set. */
 		{ .set = MOHEAP_TUNE_BUDGET | MOHEAP_TUNE_IDLE, .budget = 5, .idle_ms = 0 },
 	};
@@ -689,6 +692,9 @@ static void the_other_ioctls(void)
 		err_is(raw_ioctl(fd, MOHEAP_IOC_TUNE, &tune), 0);
 		ok(!memcmp(&tune, &before, sizeof(tune)));
 	}
+	tune.reserved = 1;
+	refused(fd, MOHEAP_IOC_TUNE, &tune, -EINVAL);
+	tune.reserved = 0;
 	tune.set = MOHEAP_TUNE_ENABLED;
 	refused(ro, MOHEAP_IOC_TUNE, &tune, -EACCES);
 	tune.set = 0;
@@ -937,13 +943,13 @@ static void results_that_cannot_be_written(void)
 
 static void operations(void)
 {
-	static const __u8 codes[] = { 0, MOHEAP_OP_IMMORTAL + 1, 100, 255 };
+	static const __u8 codes[] = { 0, MOHEAP_OP_SITE + 1, 100, 255 };
 	unsigned int i, bit;
 
 	setup();
 	for (i = 0; i < TAP_COUNT(codes); i++)
 		op_refused(-EINVAL, .code = codes[i], .ref = a);
-	for (i = MOHEAP_OP_ALLOC; i <= MOHEAP_OP_IMMORTAL; i++) {
+	for (i = MOHEAP_OP_ALLOC; i <= MOHEAP_OP_SITE; i++) {
 		for (bit = 0; bit < 8; bit++) {
 			struct moheap_op op = {
 				.code = i,
@@ -971,6 +977,13 @@ static void operations(void)
 	op_refused(-EINVAL, .code = MOHEAP_OP_IMMORTAL, .ref = a, .a = 1);
 	op_refused(-EINVAL, .code = MOHEAP_OP_IMMORTAL, .ref = a, .b = 1);
 	op_refused_by(ro, (struct moheap_op){ .code = MOHEAP_OP_IMMORTAL, .ref = a }, -EACCES);
+	op_refused(-EINVAL, .code = MOHEAP_OP_DISCARD, .ref = a, .index = 1);
+	op_refused(-EINVAL, .code = MOHEAP_OP_DISCARD, .ref = a, .a = 1);
+	op_refused(-EINVAL, .code = MOHEAP_OP_DISCARD, .ref = a, .b = 1);
+	op_refused(-EINVAL, .code = MOHEAP_OP_DISCARD, .ref = 0);
+	op_refused(-ESTALE, .code = MOHEAP_OP_DISCARD, .ref = stale);
+	op_refused(-ENOENT, .code = MOHEAP_OP_DISCARD, .ref = a);
+	op_refused_by(ro, (struct moheap_op){ .code = MOHEAP_OP_DISCARD, .ref = a }, -EACCES);
 	op_refused(-EINVAL, .code = MOHEAP_OP_STORE, .ref = a, .a = b, .b = 1);
 	op_refused(-EINVAL, .code = MOHEAP_OP_LOAD, .ref = a, .a = 1);
 	op_refused(-EINVAL, .code = MOHEAP_OP_LOAD, .ref = a, .b = 1);
