@@ -23,7 +23,8 @@ extern "C" {
  * @size: sizeof(struct moheap_search)
  * @flags: MOHEAP_OBJECTS_TYPE: only those of @type; MOHEAP_OBJECTS_CANDIDATES: only those that the
  *	collector will look at, as gc.get_objects(0); MOHEAP_OBJECTS_FROZEN: only those that are
- *	set aside (moheap_freeze()); MOHEAP_OBJECTS_REFERRERS: only those with a
+ *	set aside (moheap_freeze()); MOHEAP_OBJECTS_SAVED: only saved garbage, as gc.garbage
+ *	(moheap_set_debug()); MOHEAP_OBJECTS_REFERRERS: only those with a
  *	slot that refers to @target, as gc.get_referrers(). All that are given must hold; 0: all
  *	objects
  * @cursor: 0 to begin; else the library's
@@ -201,6 +202,62 @@ int moheap_unfreeze(struct moheap *heap);
 MOHEAP_API
 long long moheap_get_freeze_count(struct moheap *heap);
 
+/* ---- Debugging ---- */
+
+/**
+ * moheap_set_debug() - tell of what the collector finds, or keep it: gc.set_debug()
+ * @heap: the heap
+ * @flags: MOHEAP_DEBUG_STATS: print a line when a collection begins, and one when it ended.
+ *	MOHEAP_DEBUG_SAVEALL: save what is found unreachable, in place of freeing it; with
+ *	MOHEAP_DEBUG_COLLECTABLE each object that is saved is printed, by its type and ref.
+ *	MOHEAP_DEBUG_UNCOLLECTABLE: nothing, as there is no such garbage here. MOHEAP_DEBUG_LEAK:
+ *	the last three. 0: none, as at first
+ *
+ * The flags are the heap's, for all its clients, and for collections from now on. A process that
+ * has set a flag that prints does so on stderr, when it dispatches (moheap-events.h), as if by
+ * moheap_gc_callback_add(): not another process, nor a child of fork().
+ *
+ * Saved garbage is held by the heap, whole, until somebody discards it. Watches on it are told,
+ * and it is finalized, before it is saved. moheap_objects() finds it (MOHEAP_OBJECTS_SAVED), and
+ * moheap_get_stats() counts it as uncollectable. At the heap's limit no collection makes room.
+ *
+ * Return: 0; -ERANGE: an unknown flag; -EACCES: the client is read-only; -ENOMEM: the flags are
+ * set, but this process does not print.
+ */
+MOHEAP_API
+int moheap_set_debug(struct moheap *heap, unsigned int flags);
+
+/**
+ * moheap_get_debug() - the flags that moheap_set_debug() set: gc.get_debug()
+ * @heap: the heap
+ *
+ * Return: flags; or a negative errno.
+ */
+MOHEAP_API
+int moheap_get_debug(struct moheap *heap);
+
+/**
+ * moheap_discard() - let go of saved garbage: gc.garbage.remove()
+ * @heap: the heap
+ * @ref: the object, borrowed
+ *
+ * It is garbage again unless somebody refers to it. While MOHEAP_DEBUG_SAVEALL is set, the next
+ * collection will save it again.
+ *
+ * Return: 0; -ENOENT: it is not saved; -ESTALE, -EINVAL; -EACCES.
+ */
+MOHEAP_API
+int moheap_discard(struct moheap *heap, moheap_ref_t ref);
+
+/**
+ * moheap_discard_all() - let go of all saved garbage: gc.garbage.clear()
+ * @heap: the heap
+ *
+ * Return: how much it was; or a negative errno: the rest stays.
+ */
+MOHEAP_API
+long moheap_discard_all(struct moheap *heap);
+
 /* ---- Figures ---- */
 
 /**
@@ -267,7 +324,7 @@ enum moheap_gc_phase {
  * @count: how many collections this is about. What happens between two calls of moheap_dispatch()
  *	is told together, and figures are sums
  * @collected: objects found unreachable and freed; 0 at the start
- * @uncollectable: objects found unreachable and kept for good; 0 at the start
+ * @uncollectable: objects found unreachable and saved (moheap_set_debug()); 0 at the start
  * @finalizing: objects found unreachable, and to be finalized first; 0 at the start
  */
 struct moheap_gc_info {

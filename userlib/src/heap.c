@@ -104,6 +104,7 @@ static void mh_heap_free(struct moheap *heap)
 {
 	mh_weakrefs_free(heap);
 	mh_events_free(heap);
+	mh_debug_free(heap);
 	mh_tracing_free(heap);
 	mh_types_free(heap);
 	mh_guard_free(heap);

@@ -479,6 +479,10 @@ struct mh_weakrefs {
 	bool closing;
 };
 
+/* ---- debug.c ---- */
+
+void mh_debug_free(struct moheap *heap);
+
 /* ---- heap.c, fork.c ---- */
 
 /**
@@ -505,6 +509,7 @@ struct mh_weakrefs {
  * @reaches: see struct mh_reach
  * @events: see struct mh_events
  * @weakrefs: see struct mh_weakrefs
+ * @named_garbage: saved garbage that this process has named, once it did: see debug.c
  * @left: see struct mh_left
  * @young: see struct mh_young
  *
@@ -534,6 +539,7 @@ struct moheap {
 	struct mh_reach reaches[MH_REACHES];
 	struct mh_events events;
 	struct mh_weakrefs weakrefs;
+	struct mh_named_garbage *named_garbage;
 	struct mh_left left;
 	struct mh_young young;
 };

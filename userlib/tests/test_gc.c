@@ -233,6 +233,124 @@ static void test_freeze(void)
 	is(collect(heap, MOHEAP_COLLECT_FULL), 13);
 }
 
+static void test_saveall(void)
+{
+	struct moheap *heap = quiet_heap(), *reader;
+	struct moheap_search search = { .size = sizeof(search), .flags = MOHEAP_OBJECTS_SAVED };
+	struct moheap_object object = { .size = sizeof(object) };
+	struct moheap_generation stats[MOHEAP_GENERATIONS];
+	int type = tap_type(heap, "a", 0, 2);
+	moheap_ref_t garbage = ring(heap, type, 1), found[4];
+
+	is(moheap_get_debug(heap), 0);
+	err_is(moheap_set_debug(heap, MOHEAP_DEBUG_SAVEALL), 0);
+	is(moheap_get_debug(heap), MOHEAP_DEBUG_SAVEALL);
+	err_is(moheap_set_debug(heap, 0x40), -ERANGE);
+	err_is(moheap_decref(heap, garbage), 0);
+	is(collect(heap, MOHEAP_COLLECT_FULL), 1);
+	is(moheap_objects(heap, &search, 4, found), 1);
+	ok(found[0] == garbage);
+	object.ref = garbage;
+	err_is(moheap_inspect(heap, &object), 0);
+	ok(object.flags & MOHEAP_OBJECT_SAVED);
+	err_is(moheap_get_stats(heap, stats), 0);
+	is(stats[2].uncollectable, 1);
+	is(stats[2].collected, 0);
+	/* It is found once. */
+	is(collect(heap, MOHEAP_COLLECT_FULL), 0);
+	err_is(moheap_join(moheap_fd(heap), MOHEAP_JOIN_READ_ONLY, &reader), 0);
+	err_is(moheap_set_debug(reader, 0), -EACCES);
+	err_is(moheap_discard(reader, garbage), -EACCES);
+	is(moheap_get_debug(reader), MOHEAP_DEBUG_SAVEALL);
+	err_is(moheap_close(reader), 0);
+	err_is(moheap_discard(heap, garbage), 0);
+	err_is(moheap_discard(heap, garbage), -ENOENT);
+	err_is(moheap_discard(heap, 0), -EINVAL);
+	/* Garbage once more. */
+	is(collect(heap, MOHEAP_COLLECT_FULL), 1);
+	is(moheap_discard_all(heap), 1);
+	is(moheap_discard_all(heap), 0);
+	err_is(moheap_set_debug(heap, 0), 0);
+	is(collect(heap, MOHEAP_COLLECT_FULL), 1);
+	err_is(moheap_discard(heap, garbage), -ESTALE);
+}
+
+/* Saved garbage can be used, and lives on with who does. */
+static void saved_garbage_is_whole(void)
+{
+	struct moheap *heap = quiet_heap();
+	int type = tap_type(heap, "a", 8, 2);
+	moheap_ref_t first = ring(heap, type, 3), next;
+
+	*(int *)moheap_ptr(heap, first) = 77;
+	err_is(moheap_set_debug(heap, MOHEAP_DEBUG_SAVEALL), 0);
+	err_is(moheap_decref(heap, first), 0);
+	is(collect(heap, MOHEAP_COLLECT_LOCAL), 3);
+	err_is(moheap_incref(heap, first), 0);
+	is(*(int *)moheap_ptr(heap, first), 77);
+	err_is(moheap_load(heap, first, 0, &next), 0);
+	err_is(moheap_decref(heap, next), 0);
+	is(moheap_discard_all(heap), 3);
+	is(collect(heap, MOHEAP_COLLECT_FULL), 0);
+	is(moheap_refcount(heap, first), 2);
+	err_is(moheap_set_debug(heap, 0), 0);
+	err_is(moheap_decref(heap, first), 0);
+	is(collect(heap, MOHEAP_COLLECT_FULL), 3);
+}
+
+/* What a process prints while it dispatches. */
+static const char *printed_by_dispatch(struct moheap *heap)
+{
+	static char text[1000];
+	int saved = dup(STDERR_FILENO);
+	FILE *file = tmpfile();
+	size_t n;
+
+	ok(file && saved >= 0);
+	fflush(stderr);
+	ok(dup2(fileno(file), STDERR_FILENO) >= 0);
+	must(moheap_dispatch(heap));
+	fflush(stderr);
+	ok(dup2(saved, STDERR_FILENO) >= 0);
+	close(saved);
+	rewind(file);
+	n = fread(text, 1, sizeof(text) - 1, file);
+	text[n] = '\0';
+	fclose(file);
+	return text;
+}
+
+static void debug_prints(void)
+{
+	struct moheap *heap = quiet_heap();
+	int type = tap_type(heap, "node", 0, 2);
+	const char *text;
+	char want[80];
+	moheap_ref_t ref;
+
+	err_is(moheap_set_debug(heap, MOHEAP_DEBUG_STATS | MOHEAP_DEBUG_LEAK), 0);
+	is(moheap_dispatch(heap), 0);
+	ref = ring(heap, type, 1);
+	err_is(moheap_decref(heap, ref), 0);
+	is(collect(heap, MOHEAP_COLLECT_FULL), 1);
+	text = printed_by_dispatch(heap);
+	snprintf(want, sizeof(want), "gc: collectable <node %#llx>\n", (unsigned long long)ref);
+	/* What has come since is told together. */
+	ok(strstr(text, "gc: collecting generation "));
+	ok(strstr(text, want));
+	ok(strstr(text, "gc: done, 1 unreachable, 1 saved, 0 to be finalized first\n"));
+	/* Each is named once. */
+	err_is(moheap_decref(heap, ring(heap, type, 1)), 0);
+	is(collect(heap, MOHEAP_COLLECT_FULL), 1);
+	text = printed_by_dispatch(heap);
+	ok(strstr(text, "gc: collectable <node 0x"));
+	ok(!strstr(text, want));
+	is(moheap_discard_all(heap), 2);
+	err_is(moheap_set_debug(heap, 0), 0);
+	is(collect(heap, MOHEAP_COLLECT_FULL), 2);
+	ok(!*printed_by_dispatch(heap));
+}
+
 /* Counts free what is frozen; stock is not, whatever becomes of it. */
 static void frozen_goes_by_count(void)
 {
@@ -755,8 +873,9 @@ static void *churn(void *arg)
 		moheap_decref(c->heap, refs[i % 64]);
 		if (moheap_new(c->heap, c->type, &refs[i % 64]))
 			break;
+		/* One of every three refers to one of the others, so that no chain grows. */
 		if (i % 3 == 0)
-			moheap_store(c->heap, refs[i % 64], 0, refs[(i + 1) % 64]);
+			moheap_store(c->heap, refs[i % 64], 0, refs[(i + 2) % 64]);
 		if (i % 1000 == 0)
 			moheap_flush(c->heap);
 		i++;
@@ -806,6 +925,9 @@ static const struct tap_case cases[] = {
 	{ "test_collect_generations", test_collect_generations },
 	{ "test_get_stats", test_get_stats },
 	{ "test_freeze", test_freeze },
+	{ "test_saveall", test_saveall },
+	{ "saved garbage is whole", saved_garbage_is_whole },
+	{ "set_debug has a process print", debug_prints },
 	{ "what is frozen goes by its count", frozen_goes_by_count },
 	{ "the collector is switched, its thresholds set", switches_and_thresholds },
 	{ "blocks are counted and told of in a table", blocks_and_their_table },
