@@ -99,14 +99,16 @@ int moheap_new(struct moheap *heap, unsigned int type, moheap_ref_t *ref)
 }
 
 /* Nobody will know that they were there. */
-static void mh_drop_made(struct moheap *heap, const moheap_ref_t *refs, size_t n)
+static void mh_drop_made(struct moheap *heap, const struct mh_type *type,
+			 const moheap_ref_t *refs, size_t n)
 {
 	struct moheap_op op = { .code = MOHEAP_OP_DROP };
 	size_t i;
 
 	for (i = 0; i < n; i++) {
 		op.ref = refs[i];
-		mh_word_set(heap, refs[i], MH_UNMADE);
+		if (type->flags & MOHEAP_TYPE_FINALIZE)
+			mh_word_set(heap, refs[i], MH_UNMADE);
 		mh_queue_add(heap, &op);
 	}
 }
@@ -129,7 +131,7 @@ int moheap_new_many(struct moheap *heap, unsigned int id, size_t n, moheap_ref_t
 		some = mh_alloc(heap, type, payload, slots, n - made, refs + made);
 		if (some < 0) {
 			err = some;
-			mh_drop_made(heap, refs, made);
+			mh_drop_made(heap, type, refs, made);
 			goto unlock;
 		}
 	}

@@ -7,8 +7,8 @@
  *	flags | n	n references; the client holds the object
  *	MH_DROPPED | i	no reference; operation i of the queue dropped it, unless the queue has
  *			gone out since: a hint, to be verified, and never cleared
- *	MH_UNMADE	no reference, nor was there one: given back by a call that made it, and
- *			failed
+ *	MH_UNMADE	no reference, nor was there one: an object to be finalized, given back by
+ *			a call that made it, and failed
  *
  * The flags MH_LOCAL and MH_UNTOLD are explained in young.c. Since the generation is part of the
  * word, a ref of an object that is gone never finds the count of the one that took its block.
