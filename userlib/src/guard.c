@@ -74,9 +74,13 @@
 #define MH_DRAIN_BLOCKS		64
 #define MH_DRAIN_ROUNDS		8
 
-/* Objects of one look of moheap_check(), and further looks at one that seems damaged. */
+/*
+ * Objects of one look of moheap_check(), and further looks at one that seems damaged, each after
+ * twice as long: a quarter of a second together, as who writes the zone just then may have to wait
+ * for a processor.
+ */
 #define MH_CHECK_REFS		256
-#define MH_CHECK_LOOKS		3
+#define MH_CHECK_LOOKS		8
 
 /* Sites of one block: of the object that was made there last, and of the one given up last. */
 struct mh_sites {
@@ -640,7 +644,7 @@ static size_t mh_check_block(struct moheap *heap, moheap_ref_t ref, int *type)
  */
 static bool mh_check_object(struct moheap *heap, moheap_ref_t ref, size_t block)
 {
-	const struct timespec moment = { .tv_nsec = 1000000 };
+	struct timespec moment = { .tv_nsec = 1000000 };
 	struct mh_zone zone = mh_zone_read(heap, ref, block);
 	size_t at, again;
 	int type, error, looks;
@@ -651,6 +655,7 @@ static bool mh_check_object(struct moheap *heap, moheap_ref_t ref, size_t block)
 	error = mh_zone_wrong(&zone, &at);
 	for (looks = 0; error && looks < MH_CHECK_LOOKS; looks++) {
 		nanosleep(&moment, NULL);
+		moment.tv_nsec *= 2;
 		if (mh_check_block(heap, ref, &type) != block)
 			return false;
 		zone = mh_zone_read(heap, ref, block);
