@@ -52,7 +52,7 @@ struct ku_row {
 
 static const struct ku_row ku_rows[] = {
 	ROW("code 0", -EINVAL, .code = 0),
-	ROW("code 15", -EINVAL, .code = 15, .ref = REF(O_NODE)),
+	ROW("code 17", -EINVAL, .code = 17, .ref = REF(O_NODE)),
 	ROW("code 255", -EINVAL, .code = 255, .ref = REF(O_NODE)),
 
 	ROW("alloc: flags", -EINVAL, OP(ALLOC), .flags = 1, .index = T_LEAF, .a = 1),
@@ -177,6 +177,13 @@ static const struct ku_row ku_rows[] = {
 	ROW("immortal: b", -EINVAL, OP(IMMORTAL), .b = 1, .ref = REF(O_NODE)),
 	ROW("immortal: nothing", -EINVAL, OP(IMMORTAL)),
 	ROW("immortal: stale", -ESTALE, OP(IMMORTAL), .ref = REF(O_STALE)),
+	ROW("discard: flags", -EINVAL, OP(DISCARD), .flags = 1, .ref = REF(O_NODE)),
+	ROW("discard: index", -EINVAL, OP(DISCARD), .index = 1, .ref = REF(O_NODE)),
+	ROW("discard: a", -EINVAL, OP(DISCARD), .a = 1, .ref = REF(O_NODE)),
+	ROW("discard: b", -EINVAL, OP(DISCARD), .b = 1, .ref = REF(O_NODE)),
+	ROW("discard: nothing", -EINVAL, OP(DISCARD)),
+	ROW("discard: stale", -ESTALE, OP(DISCARD), .ref = REF(O_STALE)),
+	ROW("discard: not saved", -ENOENT, OP(DISCARD), .ref = REF(O_NODE)),
 };
 
 /* What every operation must say to a ref, or a slot, that is not what it should be. */
