@@ -150,12 +150,18 @@ static u32 mh_pool_page(const struct mh_pool *pool)
 	return pool->first / MH_PAGE_GRANULES;
 }
 
-/* Blocks in use at which a pool that has all its memory is sparse. */
+/*
+ * Blocks in use at which a pool that has all its memory is sparse. That of a guarded heap never is:
+ * its free blocks are filled, to show who writes there, and a block may end in another page than
+ * it begins, so that punching one would look like such writing.
+ */
 static u32 mh_pool_level(const struct mh_pool *pool)
 {
 	const struct mh_geometry *geo = &pool->bin->geo;
 
 	BUILD_BUG_ON(BITS_PER_TYPE(pool->holes) < MH_POOL_PAGES);
+	if (pool->heap->flags & MOHEAP_CREATE_GUARD)
+		return 0;
 	return geo->backed && geo->pages > 1 && geo->nblocks > 1 ? geo->nblocks / 4 : 0;
 }
 
