@@ -215,7 +215,7 @@ long long moheap_get_freeze_count(struct moheap *heap);
  *
  * The flags are the heap's, for all its clients, and for collections from now on. A process that
  * has set a flag that prints does so on stderr, when it dispatches (moheap-events.h), as if by
- * moheap_gc_callback_add(): not another process, nor a child of fork().
+ * moheap_gc_callback_add(), and so does its child after fork(); no other process does.
  *
  * Saved garbage is held by the heap, whole, until somebody discards it. Watches on it are told,
  * and it is finalized, before it is saved. moheap_objects() finds it (MOHEAP_OBJECTS_SAVED), and

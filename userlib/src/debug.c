@@ -17,7 +17,7 @@
 	(MOHEAP_DEBUG_STATS | MOHEAP_DEBUG_COLLECTABLE | MOHEAP_DEBUG_UNCOLLECTABLE)
 
 /* Objects asked for, or discarded, at a time. */
-#define MH_GARBAGE_SOME	1024
+#define MH_GARBAGE_SOME	512
 
 /**
  * struct mh_named_garbage - saved garbage, sorted
@@ -75,7 +75,7 @@ static void mh_garbage_name(struct moheap *heap)
 	struct mh_named_garbage now = { NULL, 0 }, *old = heap->named_garbage;
 	size_t i;
 
-	if (!old || mh_garbage_list(heap, &now)) {
+	if (mh_garbage_list(heap, &now)) {
 		free(now.refs);
 		return;
 	}
@@ -149,34 +149,38 @@ int moheap_get_debug(struct moheap *heap)
 	return err ? err : (int)tune.debug;
 }
 
-int moheap_discard(struct moheap *heap, moheap_ref_t ref)
+/* Return how many of them were saved, or an errno. Others discard, too. */
+static long mh_discard_some(struct moheap *heap, const moheap_ref_t *refs, long n)
 {
-	struct moheap_op op = { .code = MOHEAP_OP_DISCARD, .ref = ref };
-	int err;
+	struct moheap_op ops[MH_GARBAGE_SOME];
+	long i, nops = 0, done = 0;
 
 	mh_lock(&heap->lock);
-	err = mh_name(heap, ref);
-	if (!err)
-		err = mh_queue_run(heap, &op);
+	for (i = 0; i < n; i++)
+		if (!mh_name(heap, refs[i]))
+			ops[nops++] = (struct moheap_op){
+				.code = MOHEAP_OP_DISCARD, .ref = refs[i] };
+	mh_queue_run_many(heap, ops, nops);
 	mh_unlock(&heap->lock);
-	return err;
+	for (i = 0; i < nops; i++) {
+		if (ops[i].error && ops[i].error != -ENOENT && ops[i].error != -ESTALE)
+			return ops[i].error;
+		done += !ops[i].error;
+	}
+	return done;
 }
 
 long moheap_discard_all(struct moheap *heap)
 {
 	struct moheap_search search = { .size = sizeof(search), .flags = MOHEAP_OBJECTS_SAVED };
 	moheap_ref_t refs[MH_GARBAGE_SOME];
-	long n, i, done = 0;
-	int err;
+	long n, some, done = 0;
 
 	while ((n = moheap_objects(heap, &search, MH_GARBAGE_SOME, refs)) > 0) {
-		for (i = 0; i < n; i++) {
-			err = moheap_discard(heap, refs[i]);
-			/* Others discard, too. */
-			if (err && err != -ENOENT && err != -ESTALE)
-				return err;
-			done += !err;
-		}
+		some = mh_discard_some(heap, refs, n);
+		if (some < 0)
+			return some;
+		done += some;
 	}
 	return n < 0 ? n : done;
 }

@@ -25,9 +25,10 @@ int moheap_is_finalized(struct moheap *heap, moheap_ref_t ref)
 	return err ? err : !!(object.flags & MOHEAP_OBJECT_FINALIZED);
 }
 
-int moheap_immortal(struct moheap *heap, moheap_ref_t ref)
+/* An operation that takes an object and nothing else. */
+static int mh_run_on(struct moheap *heap, __u8 code, moheap_ref_t ref)
 {
-	struct moheap_op op = { .code = MOHEAP_OP_IMMORTAL, .ref = ref };
+	struct moheap_op op = { .code = code, .ref = ref };
 	int err;
 
 	mh_lock(&heap->lock);
@@ -36,6 +37,16 @@ int moheap_immortal(struct moheap *heap, moheap_ref_t ref)
 		err = mh_queue_run(heap, &op);
 	mh_unlock(&heap->lock);
 	return err;
+}
+
+int moheap_immortal(struct moheap *heap, moheap_ref_t ref)
+{
+	return mh_run_on(heap, MOHEAP_OP_IMMORTAL, ref);
+}
+
+int moheap_discard(struct moheap *heap, moheap_ref_t ref)
+{
+	return mh_run_on(heap, MOHEAP_OP_DISCARD, ref);
 }
 
 /* ---- Switches ---- */
