@@ -472,24 +472,46 @@ long long mh_weakmap_len(struct moheap *heap, struct mh_weakmap *map)
 }
 
 /*
- * mh_weakmap_contains() - is there an entry of a key?
+ * Is there an entry of a key? If not, one may be added, without a value. Return 1, 0, or an errno.
  */
-int mh_weakmap_contains(struct moheap *heap, struct mh_weakmap *map, moheap_ref_t key)
+static int mh_weakmap_key(struct moheap *heap, struct mh_weakmap *map, moheap_ref_t key, bool add)
 {
 	struct mh_weak_entry *entry, *gone = NULL;
 	moheap_ref_t held;
 	struct mh_key k;
-	int ret = mh_key_init(heap, key, &k);
+	int ret = mh_key_init(heap, key, &k), err = 0;
 
 	if (ret)
 		return ret;
 	mh_lock(&heap->weakrefs.lock);
 	ret = mh_weak_find(heap, map, &k, &entry, &held, &gone);
+	if (!ret && add)
+		err = mh_weak_add(heap, map, &k, 0, NULL, &gone);
 	mh_unlock(&heap->weakrefs.lock);
 	mh_weak_bury(heap, gone);
 	if (ret == 1)
 		moheap_decref(heap, held);
-	return ret;
+	return err ? err : ret;
+}
+
+/*
+ * mh_weakmap_contains() - is there an entry of a key?
+ */
+int mh_weakmap_contains(struct moheap *heap, struct mh_weakmap *map, moheap_ref_t key)
+{
+	return mh_weakmap_key(heap, map, key, false);
+}
+
+/*
+ * mh_weakmap_add() - an entry of a key, without a value
+ *
+ * Return: 1; 0: there is one; or an errno.
+ */
+int mh_weakmap_add(struct moheap *heap, struct mh_weakmap *map, moheap_ref_t key)
+{
+	int ret = mh_weakmap_key(heap, map, key, true);
+
+	return ret < 0 ? ret : !ret;
 }
 
 /* The value of a key, which may be taken out then. */
@@ -543,31 +565,6 @@ int mh_weakmap_popitem(struct moheap *heap, struct mh_weakmap *map, moheap_ref_t
 	mh_unlock(&heap->weakrefs.lock);
 	mh_weak_bury(heap, gone);
 	return err;
-}
-
-/*
- * mh_weakmap_add() - an entry of a key, without a value
- *
- * Return: 1; 0: there is one; or an errno.
- */
-int mh_weakmap_add(struct moheap *heap, struct mh_weakmap *map, moheap_ref_t key)
-{
-	struct mh_weak_entry *entry, *gone = NULL;
-	moheap_ref_t held;
-	struct mh_key k;
-	int ret = mh_key_init(heap, key, &k), err = 0;
-
-	if (ret)
-		return ret;
-	mh_lock(&heap->weakrefs.lock);
-	ret = mh_weak_find(heap, map, &k, &entry, &held, &gone);
-	if (!ret)
-		err = mh_weak_add(heap, map, &k, 0, NULL, &gone);
-	mh_unlock(&heap->weakrefs.lock);
-	mh_weak_bury(heap, gone);
-	if (ret == 1)
-		moheap_decref(heap, held);
-	return ret < 0 ? ret : err ? err : !ret;
 }
 
 /* Set the value of a key; or, where @got is wanted, set it if there is none, and give it. */
