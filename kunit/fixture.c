@@ -454,6 +454,30 @@ void ku_link(struct ku *ku, u64 ref, u32 index, u64 target)
 	KU_OK(ku->test, ku_store(ku->client, ref, index, target));
 }
 
+/* Slot @at, which refers to nothing, refers to @x from now on, as slot @first of @from does. */
+void ku_store_by(struct ku *ku, enum ku_way_to_store way, u64 to, u32 at, u64 x, u64 from,
+		 u32 first)
+{
+	u64 old = x, none = 0;
+
+	switch (way) {
+	case TO_STORE:
+		KU_OK(ku->test, ku_store(ku->client, to, at, x));
+		break;
+	case TO_EXCHANGE:
+		KU_OK(ku->test, ku_exchange(ku->client, to, at, &old));
+		break;
+	case TO_CMPXCHG:
+		KU_OK(ku->test, ku_cmpxchg(ku->client, to, at, &none, x));
+		break;
+	case TO_FILL:
+		KU_OK(ku->test, ku_fill(ku->client, to, at, x, 1));
+		break;
+	default:
+		KU_OK(ku->test, ku_copy(ku->client, to, at, from, first, 1));
+	}
+}
+
 void ku_release(struct ku *ku, u64 ref)
 {
 	KU_OK(ku->test, ku_drop(ku->client, ref));

@@ -121,6 +121,9 @@ static inline u64 ku_shape(u32 slots, u32 payload)
 	return (u64)slots << 32 | payload;
 }
 
+/* The ways in which a slot gets a reference. */
+enum ku_way_to_store { TO_STORE, TO_EXCHANGE, TO_CMPXCHG, TO_FILL, TO_COPY, TO_WAYS };
+
 /* ---- The same, for steps that cannot fail ---- */
 
 u64 ku_new(struct ku *ku, enum ku_type type);
@@ -128,6 +131,8 @@ u64 ku_new_by(struct ku *ku, struct mh_client *client, enum ku_type type);
 u64 ku_new_var(struct ku *ku, u32 slots, u32 payload);
 u64 *ku_new_many(struct ku *ku, enum ku_type type, u32 n);
 void ku_link(struct ku *ku, u64 ref, u32 index, u64 target);
+void ku_store_by(struct ku *ku, enum ku_way_to_store way, u64 to, u32 at, u64 x, u64 from,
+		 u32 first);
 void ku_release(struct ku *ku, u64 ref);
 u64 *ku_ring(struct ku *ku, u32 n);
 void ku_links(struct ku *ku, const u64 *owners, u32 index, const u64 *targets, u32 n);

@@ -7,12 +7,6 @@
  */
 #include "fixture.h"
 
-static void ku_links_ring(struct ku *ku, const u64 *refs, u32 n)
-{
-	ku_links(ku, refs, 0, refs + 1, n - 1);
-	ku_link(ku, refs[n - 1], 0, refs[0]);
-}
-
 /* A ring that only its references keep, frozen. */
 static u64 *ku_frozen_ring(struct ku *ku, u32 n)
 {
@@ -71,9 +65,7 @@ static void counts_still_free(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ku_objects(ku), 0);
 	KUNIT_EXPECT_EQ(test, ku_stat(ku).frozen, 0);
 	/* What comes there next is not frozen. */
-	refs = ku_new_many(ku, KU_NODE, 100);
-	ku_links_ring(ku, refs, 100);
-	ku_drop_all(ku, refs, 100);
+	ku_drop_all(ku, ku_ring(ku, 100), 100);
 	KUNIT_EXPECT_EQ(test, ku_collect(ku, MOHEAP_COLLECT_FULL), 100);
 }
 
@@ -130,53 +122,27 @@ static void lost_without_f(struct kunit *test)
 	ku_trace_finish(ku);
 }
 
-enum ku_way { BY_STORE, BY_EXCHANGE, BY_CMPXCHG, BY_FILL, BY_COPY, BY_WAYS };
-
-static void ku_store_by(struct ku *ku, enum ku_way way, u64 owner, u64 target)
-{
-	u64 old = 0, from;
-
-	switch (way) {
-	case BY_STORE:
-		ku_link(ku, owner, 1, target);
-		break;
-	case BY_EXCHANGE:
-		old = target;
-		KU_OK(ku->test, ku_exchange(ku->client, owner, 1, &old));
-		break;
-	case BY_CMPXCHG:
-		KU_OK(ku->test, ku_cmpxchg(ku->client, owner, 1, &old, target));
-		break;
-	case BY_FILL:
-		KU_OK(ku->test, ku_fill(ku->client, owner, 1, target, 1));
-		break;
-	default:
-		from = ku_new(ku, KU_NODE);
-		ku_link(ku, from, 1, target);
-		KU_OK(ku->test, ku_copy(ku->client, owner, 1, from, 1, 1));
-		ku_release(ku, from);
-	}
-}
-
 /* Whatever writes a slot of something frozen has it remembered. */
 static void every_way_to_store(struct kunit *test)
 {
 	struct ku *ku = test->priv;
-	u64 *ring = ku_ring(ku, BY_WAYS), late;
+	u64 *ring = ku_ring(ku, TO_WAYS), from = ku_new(ku, KU_NODE), late;
 	u32 i;
 
 	ku_freeze(ku);
 	ku_collect(ku, MOHEAP_COLLECT_FULL);
-	for (i = 0; i < BY_WAYS; i++) {
+	for (i = 0; i < TO_WAYS; i++) {
 		late = ku_new(ku, KU_NODE);
 		KUNIT_EXPECT_FALSE(test, ku_bit(ku, ring[i], MH_REMEMBERED));
-		ku_store_by(ku, i, ring[i], late);
+		ku_link(ku, from, 1, late);
+		ku_store_by(ku, i, ring[i], 1, late, from, 1);
 		KUNIT_EXPECT_TRUE_MSG(test, ku_bit(ku, ring[i], MH_REMEMBERED), "way %u", i);
 		ku_release(ku, late);
 	}
-	ku_drop_all(ku, ring, BY_WAYS);
+	ku_release(ku, from);
+	ku_drop_all(ku, ring, TO_WAYS);
 	KUNIT_EXPECT_EQ(test, ku_collect(ku, MOHEAP_COLLECT_FULL), 0);
-	KUNIT_EXPECT_EQ(test, ku_objects(ku), 2 * BY_WAYS);
+	KUNIT_EXPECT_EQ(test, ku_objects(ku), 2 * TO_WAYS);
 	/* What is frozen as well is no reason. */
 	ku_freeze(ku);
 	ku_collect(ku, MOHEAP_COLLECT_FULL);

@@ -297,7 +297,6 @@ static void brought_back(struct kunit *test)
 
 /* ---- S: the only reference moves to where the trace has been ---- */
 
-enum ku_way_to_store { TO_STORE, TO_EXCHANGE, TO_CMPXCHG, TO_FILL, TO_COPY };
 enum ku_place { IN_FOLLOWED, IN_BORN };
 
 struct ku_move {
@@ -326,29 +325,6 @@ static void ku_move_name(const struct ku_move *move, char *to)
 
 KUNIT_ARRAY_PARAM(move, ku_moves, ku_move_name);
 
-static void ku_move_to(struct ku *ku, enum ku_way_to_store way, u64 to, u64 from, u64 x)
-{
-	u64 old = x, none = 0;
-
-	switch (way) {
-	case TO_STORE:
-		KU_OK(ku->test, ku_store(ku->client, to, 0, x));
-		break;
-	case TO_EXCHANGE:
-		KU_OK(ku->test, ku_exchange(ku->client, to, 0, &old));
-		break;
-	case TO_CMPXCHG:
-		KU_OK(ku->test, ku_cmpxchg(ku->client, to, 0, &none, x));
-		break;
-	case TO_FILL:
-		KU_OK(ku->test, ku_fill(ku->client, to, 0, x, 1));
-		break;
-	case TO_COPY:
-		KU_OK(ku->test, ku_copy(ku->client, to, 0, from, KU_LONG - 1, 1));
-		break;
-	}
-}
-
 /*
  * root leads to a long array, and the last slot of that to x. When root has been followed, and
  * the array in part, x moves from there to where the trace does not come by again.
@@ -374,7 +350,7 @@ static void ku_stored_late(struct kunit *test, const struct ku_move *move)
 	KUNIT_ASSERT_FALSE(test, ku_bit(ku, x, MH_MARK));
 	if (move->place == IN_BORN)
 		to = ku_new(ku, KU_NODE);
-	ku_move_to(ku, move->way, to, array, x);
+	ku_store_by(ku, move->way, to, 0, x, array, KU_LONG - 1);
 	ku_link(ku, array, KU_LONG - 1, 0);
 	ku_trace_finish(ku);
 	KUNIT_EXPECT_EQ(test, ku_alive(ku, x), !ku->heap->without);
@@ -402,7 +378,7 @@ static void stored_in_garbage_by(struct kunit *test, enum ku_way_to_store way)
 	ku_trace_begin(ku);
 	ku_trace_rooted(ku);
 	KUNIT_ASSERT_EQ(test, ku_stat(ku).candidates, 0);
-	ku_move_to(ku, way, x, x, x);
+	ku_store_by(ku, way, x, 0, x, x, KU_LONG - 1);
 	ku_trace_finish(ku);
 	KUNIT_EXPECT_EQ(test, ku_objects(ku), 1);
 	KUNIT_EXPECT_EQ(test, ku_stat(ku).candidates, 1);
