@@ -14,6 +14,10 @@ static u32 steps = 3000;
 module_param(steps, uint, 0444);
 MODULE_PARM_DESC(steps, "Operations of each random case (default 3000)");
 
+static u32 scale = 100;
+module_param(scale, uint, 0444);
+MODULE_PARM_DESC(scale, "Percent of that to do (default 100)");
+
 /**
  * ku_seed() - begin a random case, and say how to have it again
  * @test: the case
@@ -41,7 +45,7 @@ u32 ku_below(struct rnd_state *rnd, u32 n)
 
 u32 ku_steps(void)
 {
-	return steps;
+	return max(steps / 100 * scale, 1U);
 }
 
 kunit_test_suites(&ku_type_suite, &ku_arena_suite, &ku_pool_suite, &ku_sparse_suite,
