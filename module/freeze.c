@@ -29,7 +29,8 @@
  * all, for unfreezing makes all that is frozen grey, before anything ceases to be. Objects that are
  * frozen after the walk passed them are shaded then; what is unreachable or condemned by then is
  * not frozen any more. Without barrier F, an object that only a frozen one refers to is condemned
- * by the next trace but one.
+ * by the next trace but one. tools/model has all of this (-DFROZEN), and shows what happens without
+ * each part of it.
  *
  * Both go over the pools in bounded steps under the exclusive gate, so nobody frees, stores or
  * makes anything meanwhile, and need no memory. In between others work: an object made since

@@ -35,14 +35,19 @@ static unsigned long long object_key(int o, const unsigned char *client)
 		key = key_bit(key, now.hold[client[i]] >> o & 1);
 		key = key_bit(key, now.obj[client[i]] == o);
 		key = key_bit(key, now.target[client[i]] == o);
+		key = key_bit(key, now.stored[client[i]] == o);
 	}
 	key = key_bit(key, now.mark >> o & 1);
 	key = key_bit(key, now.grey >> o & 1);
 	key = key_bit(key, now.garbage >> o & 1);
 	key = key_bit(key, now.due >> o & 1);
 	key = key_bit(key, now.was_due >> o & 1);
+	key = key_bit(key, now.frozen >> o & 1);
+	key = key_bit(key, now.remembered >> o & 1);
+	key = key_bit(key, now.recall >> o & 1);
 	key = key_bit(key, now.todo >> o & 1);
 	key = key_bit(key, now.hand == o);
+	key = key_bit(key, now.behind == o);
 	key = key_bit(key, now.slot[o] == o);
 	return key_bit(key, now.slot[o] == OBJECTS);
 }
@@ -135,14 +140,19 @@ static void rename_objects(const struct naming *n)
 	for (i = 0; i < CLIENTS; i++) {
 		now.obj[i] = new_name(n, now.obj[i]);
 		now.target[i] = new_name(n, now.target[i]);
+		now.stored[i] = new_name(n, now.stored[i]);
 		rename_bits(n, &now.hold[i]);
 	}
 	now.hand = new_name(n, now.hand);
+	now.behind = new_name(n, now.behind);
 	rename_bits(n, &now.mark);
 	rename_bits(n, &now.grey);
 	rename_bits(n, &now.garbage);
 	rename_bits(n, &now.due);
 	rename_bits(n, &now.was_due);
+	rename_bits(n, &now.frozen);
+	rename_bits(n, &now.remembered);
+	rename_bits(n, &now.recall);
 	rename_bits(n, &now.todo);
 }
 
@@ -171,5 +181,6 @@ static void rename_all(void)
 	swap_bytes(now.stale);
 	swap_bytes(now.obj);
 	swap_bytes(now.target);
+	swap_bytes(now.stored);
 	swap_bytes(now.hold);
 }

@@ -30,9 +30,16 @@
  * takes a count to zero makes the object due in the same step, for until then nobody can pin it,
  * and afterwards it is like any other. Two objects are checked with it, with -DMERGE (below).
  *
+ * Freezing (module/freeze.c), with -DFROZEN: bitmaps of what is frozen, and of what is remembered,
+ * and a freezer, who may freeze any object at any time, as one call or another would. It unfreezes
+ * step by step: it counts itself, remembers whatever is frozen, object by object, then unfreezes
+ * any, and may stop anywhere, as if interrupted. Something that died stays frozen until whoever
+ * took its count to zero says otherwise, who is inside the gate until then. Two objects are checked
+ * with it, with -DMERGE; and step by step, or with finalization as well, with one client.
+ *
  * The gate: a client is inside from the first pin to the end of its operation. The phase
- * changes only while nobody is inside, which is what the exclusive gate is for. All else is
- * under the shared gate, and interleaved.
+ * changes, and things are frozen and unfrozen, only while nobody is inside, which is what the
+ * exclusive gate is for. All else is under the shared gate, and interleaved.
  *
  * What is atomic: a step here is one atomic operation of the code, with what it decides and
  * nobody else can see. Those that take a closer look:
@@ -51,30 +58,49 @@
  * little longer: an operation pins and shades in one go, and then, after everybody had a chance,
  * sets the hold bit, or changes the slot and gives up what it has. Drop, load and alloc are one
  * step each, and the collector looks and acts at once, but follows slots in two steps. That is
- * what three objects are checked with; two objects are checked step by step.
+ * what three objects are checked with; two objects are checked step by step. The slot of a frozen
+ * object is followed in three steps, and written in one before barrier F looks.
  *
  * -DSYMMETRY takes states for the same that differ only in the numbers of objects and clients
  * (symmetry.h): nothing in the model depends on those.
  *
  * What is left out: pools and their queues of grey objects (here the grey bitmap is the queue),
- * slots kept apart and followed over several slices, local passes, candidates, clients that
- * come and go, the order of memory accesses (all atomic operations of the code that matter here
- * are fully ordered or said to be release and acquire), and that a trace ever ends.
+ * slots kept apart and followed over several slices (but what is frozen meanwhile, or not any more,
+ * is in it), local passes, candidates, clients that come and go, renewal, the order of memory
+ * accesses (all atomic operations of the code that matter here are fully ordered or said to be
+ * release and acquire), and that a trace ever ends.
  *
  * What is checked, wherever it might break:
  *
- *	lost		objects that can be reached from a hold and do not live
+ *	lost		objects that are frozen, or can be reached from what is or from a hold,
+ *			and do not live
  *	miscounted	objects whose count is not what slots and holds add up to; checked when
  *			nobody is inside
  *	garbage		objects that could not be reached when MARKING began, that nobody brought
- *			back with a ref kept, and that are not free when all is done
+ *			back with a ref kept or froze, and that are not free when all is done
  *	stale		a client holds what its ref did not name
  *	unfinalized	with -DFINAL: an object to be finalized is freed that was never due
  *
- * What may be taken out, to see what it was for: -DNO_H, -DNO_S, -DNO_B, -DNO_C, the barriers
- * of trace.c; with -DFINAL also -DNO_F, shading in FINALIZING, -DNO_STAGE, the mark of what is
- * staged, and -DNO_RESCUE, the look at what dies by its count; and to see that the checks see: -DNO_CLEAR, the wiping of marks, -DNO_GEN, the
- * look at the generation, -DNO_COUNT, the count of a reference stored.
+ * What may be taken out, to see what it was for:
+ *
+ *	-DNO_H, -DNO_S, -DNO_B, -DNO_C	the barriers of trace.c
+ *	-DNO_F		with -DFINAL: shading in FINALIZING
+ *	-DNO_STAGE	... the mark of what is staged
+ *	-DNO_RESCUE	... the look at what dies by its count
+ *	-DNO_REMEMBER	with -DFROZEN: barrier F of freeze.c
+ *	-DNO_ORDER	... forgetting before the slot is read: it comes after
+ *	-DNO_AGAIN	... remembering again what was followed to something not frozen
+ *	-DNO_SHADE	... shading what is frozen
+ *	-DNO_RECALL	... remembering all that is frozen before any of it is unfrozen
+ *	-DNO_GREY	... marking it then, and making it grey
+ *	-DNO_UNFREEZING	... not forgetting meanwhile
+ *	-DNO_GONE	... that the dead are not frozen, from before their slots are cleared
+ *
+ * and to see that the checks see: -DNO_CLEAR, the wiping of marks, -DNO_GEN, the look at the
+ * generation, -DNO_COUNT, the count of a reference stored.
+ *
+ * With -DALONE one client does nothing, and there are fewer states. (Not with -DSYMMETRY, which
+ * would have it take the other's part.)
  */
 
 #ifdef NO_H
@@ -109,6 +135,49 @@
 #define RESCUES		false
 #endif
 
+#ifdef NO_REMEMBER
+#define REMEMBERS	false
+#else
+#define REMEMBERS	true
+#endif
+#ifdef NO_ORDER
+#define FORGETS_FIRST	false
+#else
+#define FORGETS_FIRST	true
+#endif
+#ifdef NO_AGAIN
+#define REMEMBERS_AGAIN	false
+#else
+#define REMEMBERS_AGAIN	true
+#endif
+
+#ifdef NO_SHADE
+#define SHADES_FROZEN	false
+#else
+#define SHADES_FROZEN	true
+#endif
+#ifdef NO_RECALL
+#define RECALLS		false
+#else
+#define RECALLS		true
+#endif
+#ifdef NO_GREY
+#define GREYS_FROZEN	false
+#else
+#define GREYS_FROZEN	true
+#endif
+#ifdef NO_UNFREEZING
+#define may_forget	true
+#else
+#define may_forget	(!unfreezing)
+#endif
+
+#ifdef NO_GONE
+#define ENDS_WITH_LIFE	false
+#else
+#define ENDS_WITH_LIFE	true
+#endif
+
 /* Objects are numbers, sets of them bitmaps. */
 #define NIL	OBJECTS
 #define ALL	((1 << OBJECTS) - 1)
@@ -140,34 +209,38 @@
 #define STORE_TARGET	7	/* obj[] is pinned */
 #define STORE_SHADE	8	/* and target[] */
 #define STORE_XCHG	9
-#define STORE_PUT	10	/* target[] is what the slot referred to before */
-#define LOAD		11	/* and hold what the slot of obj[] refers to */
-#define LOAD_READ	12	/* obj[] is pinned */
-#define LOAD_PIN	13	/* target[] was read */
-#define LOAD_CHECK	14	/* target[] is pinned */
-#define LOAD_UNDO	15
-#define ALLOC		16	/* the block obj[] */
-#define ALLOC_MARK	17
-#define ALLOC_HOLD	18
-#define ALLOC_WORD	19
-#define UNPIN		20	/* obj[] */
-#define TAKE		21	/* target[], which the keeper holds */
+#define STORE_FROZEN	10	/* obj[] is frozen, and stored[] was put in its slot */
+#define STORE_PUT	11	/* target[] is what the slot referred to before */
+#define LOAD		12	/* and hold what the slot of obj[] refers to */
+#define LOAD_READ	13	/* obj[] is pinned */
+#define LOAD_PIN	14	/* target[] was read */
+#define LOAD_CHECK	15	/* target[] is pinned */
+#define LOAD_UNDO	16
+#define ALLOC		17	/* the block obj[] */
+#define ALLOC_MARK	18
+#define ALLOC_HOLD	19
+#define ALLOC_WORD	20
+#define UNPIN		21	/* obj[] */
+#define TAKE		22	/* target[], which the keeper holds */
 
 /* Where the collector is */
 #define AT_REST		0
 #define AT_CLEAR	1
 #define AT_ROOTS	2	/* todo: blocks not looked at yet */
-#define AT_ROOT_MARK	3	/* hand: it was held */
-#define AT_GREY		4
-#define AT_FOLLOW	5	/* hand: it was grey */
-#define AT_FOLLOW_MARK	6	/* hand: a followed slot referred to it */
-#define AT_STAGE	7	/* todo: blocks not looked at yet */
-#define AT_STAGE_LOOK	8	/* hand: it was unmarked, and is pinned */
-#define AT_STAGE_KEEP	9	/* hand: it is staged, and the pin the keeper's */
-#define AT_SWEEP	10	/* todo: blocks not looked at yet */
-#define AT_CONDEMN	11	/* hand: its block was taken, and it unmarked */
-#define AT_CUT		12	/* hand: it is condemned, and pinned */
-#define AT_LET_GO	13
+#define AT_ROOT_MARK	3	/* hand: it was held, or frozen and remembered */
+#define AT_ROOT_PASS	4	/* hand: it was frozen, and not remembered */
+#define AT_GREY		5
+#define AT_FOLLOW	6	/* hand: it was grey */
+#define AT_FOLLOW_READ	7	/* hand: it was frozen, and is forgotten */
+#define AT_FOLLOW_MARK	8	/* hand: a followed slot referred to it, that of behind if frozen */
+#define AT_FOLLOW_AGAIN	9	/* hand: it is marked */
+#define AT_STAGE	10	/* todo: blocks not looked at yet */
+#define AT_STAGE_LOOK	11	/* hand: it was unmarked, and is pinned */
+#define AT_STAGE_KEEP	12	/* hand: it is staged, and the pin the keeper's */
+#define AT_SWEEP	13	/* todo: blocks not looked at yet */
+#define AT_CONDEMN	14	/* hand: its block was taken, and it unmarked */
+#define AT_CUT		15	/* hand: it is condemned, and pinned */
+#define AT_LET_GO	16
 
 byte state[OBJECTS];
 byte count[OBJECTS];
@@ -178,13 +251,20 @@ byte phase;
 /* What the keeper holds, and what was due in its life or never will be */
 byte due, was_due;
 
+byte frozen, remembered;
+
+/* Unfreezing is under way; objects that it has not come to yet, to remember them */
+bool unfreezing;
+byte recall;
+
 byte hold[2];
 byte op[2];
 byte obj[2] = NIL;
 byte target[2] = NIL;
+byte stored[2] = NIL;
 byte stale[2];
 
-byte at, todo, hand = NIL;
+byte at, todo, hand = NIL, behind = NIL;
 
 byte garbage;
 
@@ -202,6 +282,8 @@ bool unfinalized;
 #define is_grey(o)	(grey & BIT(o))
 #define is_todo(o)	(todo & BIT(o))
 #define held_by_me(o)	(hold[m] & BIT(o))
+#define is_frozen(o)	(frozen & BIT(o))
+#define is_remembered(o) (remembered & BIT(o))
 
 /* What the slot of o refers to, if o is in the set */
 #define beyond(set, o)	((((set) >> (o)) & 1) * (BIT(slot[o]) & ALL))
@@ -235,10 +317,12 @@ inline reach(set)
 
 /* ---- What is checked ---- */
 
-/* A hold bit counts once the object is born. */
+#define frozen_ones	(frozen & ~those(dead))
+
+/* A hold bit counts once the object is born, being frozen until it is dead. */
 inline check_reachable()
 {
-	seen = (hold[0] | hold[1]) & ~those(taken) | due;
+	seen = (hold[0] | hold[1]) & ~those(taken) | due | frozen_ones;
 	reach(seen);
 	lost = seen & ~those(alive);
 	assert(!lost);
@@ -312,7 +396,9 @@ inline put(o)
 
 /* ---- client.c, batch.c ---- */
 
-#define nobody_inside	(op[0] <= KEPT && op[1] <= KEPT)
+/* What is dead and still frozen somebody inside has just taken to zero. */
+#define dying		(ENDS_WITH_LIFE && (frozen & those(dead)))
+#define nobody_inside	(op[0] <= KEPT && op[1] <= KEPT && !dying)
 
 /* Has client c a ref to o, which is not pinned? Has it o in its hands? */
 #define keeps(c, o)	(target[c] == o && (op[c] == KEPT || op[c] == STORE_TARGET))
@@ -346,6 +432,12 @@ inline hold_step()
 	fi
 }
 
+inline remember(o)
+{
+	printf("%d is remembered\n", o);
+	remembered = remembered | BIT(o)
+}
+
 /* mh_op_store() */
 inline store_step()
 {
@@ -376,6 +468,20 @@ inline store_step()
 		target[m] = x;
 		stale[m] = 0;
 		check_reachable();
+		op[m] = (target[m] == NIL -> UNPIN : STORE_PUT);
+		if
+		:: is_frozen(obj[m]) && slot[obj[m]] != NIL ->
+			stored[m] = slot[obj[m]];
+			op[m] = STORE_FROZEN
+		:: else
+		fi
+	/* mh_frozen_stored(). What was stored may be dead again: then it is not frozen. */
+	:: op[m] == STORE_FROZEN ->
+		if
+		:: REMEMBERS && !is_frozen(stored[m]) -> remember(obj[m])
+		:: else
+		fi;
+		stored[m] = NIL;
 		op[m] = (target[m] == NIL -> UNPIN : STORE_PUT)
 	:: op[m] == STORE_PUT -> put(target[m]); target[m] = NIL; op[m] = UNPIN
 	fi
@@ -452,10 +558,11 @@ inline client_step()
 
 #ifdef MERGE
 #define client_goes_on	(op[m] != OUT && \
-			 !(op[m] == STORE_XCHG && target[m] != NIL) && \
+			 !(op[m] == STORE_XCHG && target[m] != NIL) && op[m] != STORE_FROZEN && \
 			 !(op[m] == HOLD_SET && obj[m] == NIL))
-#define collector_goes_on (at == AT_ROOT_MARK || at == AT_FOLLOW || at == AT_STAGE_LOOK || \
-			   at == AT_STAGE_KEEP || at == AT_CONDEMN || at == AT_LET_GO)
+#define collector_goes_on (at == AT_ROOT_MARK || at == AT_ROOT_PASS || at == AT_FOLLOW || \
+			   at == AT_FOLLOW_AGAIN || at == AT_STAGE_LOOK || at == AT_STAGE_KEEP || \
+			   at == AT_CONDEMN || at == AT_LET_GO)
 #else
 #define client_goes_on	false
 #define collector_goes_on false
@@ -532,7 +639,7 @@ inline change_phase()
 		phase = MARKING;
 		at = AT_ROOTS;
 		todo = ALL;
-		seen = hold[0] | hold[1] | due;
+		seen = hold[0] | hold[1] | due | frozen_ones;
 		reach(seen);
 		garbage = those(alive) & ~seen;
 		seen = 0
@@ -557,6 +664,17 @@ inline change_phase()
 	fi
 }
 
+/* mh_frozen_follow() */
+inline forget(o)
+{
+	if
+	:: may_forget && is_frozen(o) && is_remembered(o) ->
+		printf("%d is forgotten\n", o);
+		remembered = remembered & REST(o)
+	:: else
+	fi
+}
+
 /* Between the changes. x is a block of todo, or a grey one. */
 inline mark_step()
 {
@@ -565,20 +683,55 @@ inline mark_step()
 		printf("root %d is looked at\n", x);
 		todo = todo & REST(x);
 		if
-		:: held(x) && !marked(x) -> hand = x; at = AT_ROOT_MARK
+		:: is_frozen(x) ->
+			hand = x;
+			at = (is_remembered(x) && !marked(x) -> AT_ROOT_MARK : AT_ROOT_PASS)
+		:: !is_frozen(x) && held(x) && !marked(x) -> hand = x; at = AT_ROOT_MARK
 		:: else -> at = (todo -> AT_ROOTS : AT_GREY)
 		fi
 	:: at == AT_ROOT_MARK ->
 		set_mark(hand);
 		hand = NIL;
 		at = (todo -> AT_ROOTS : AT_GREY)
+	/* mh_frozen_word() */
+	:: at == AT_ROOT_PASS ->
+		mark = mark | BIT(hand);
+		hand = NIL;
+		at = (todo -> AT_ROOTS : AT_GREY)
 	:: at == AT_GREY -> grey = grey & REST(x); hand = x; at = AT_FOLLOW
 	/* Neither the object nor what it refers to is pinned. */
-	:: at == AT_FOLLOW ->
+	:: at == AT_FOLLOW && is_frozen(hand) ->
+		if
+		:: FORGETS_FIRST -> forget(hand)
+		:: else
+		fi;
+		at = AT_FOLLOW_READ
+	:: at == AT_FOLLOW && !is_frozen(hand) || at == AT_FOLLOW_READ ->
 		printf("%d is followed, to %d\n", hand, slot[hand]);
+		if
+		:: slot[hand] != NIL && is_frozen(hand) -> behind = hand
+		:: else
+		fi;
 		hand = slot[hand];
 		at = (hand == NIL -> AT_GREY : AT_FOLLOW_MARK)
-	:: at == AT_FOLLOW_MARK -> set_mark(hand); hand = NIL; at = AT_GREY
+	:: at == AT_FOLLOW_MARK ->
+		set_mark(hand);
+		if
+		:: behind == NIL -> hand = NIL; at = AT_GREY
+		:: else -> at = AT_FOLLOW_AGAIN
+		fi
+	:: at == AT_FOLLOW_AGAIN ->
+		if
+		:: !FORGETS_FIRST -> forget(behind)
+		:: else
+		fi;
+		if
+		:: REMEMBERS_AGAIN && !is_frozen(hand) -> remember(behind)
+		:: else
+		fi;
+		behind = NIL;
+		hand = NIL;
+		at = AT_GREY
 	fi
 }
 
@@ -646,7 +799,7 @@ inline sweep_step()
 inline collector_step()
 {
 	if
-	:: at <= AT_FOLLOW_MARK -> mark_step()
+	:: at <= AT_FOLLOW_AGAIN -> mark_step()
 	:: at >= AT_STAGE && at <= AT_STAGE_KEEP -> stage_step()
 	:: else -> sweep_step()
 	fi
@@ -693,7 +846,80 @@ proctype collector()
 	od
 }
 
-/* mh_reap(): clear the slot of a dead object, then free it */
+/* ---- freeze.c ---- */
+
+/* Nobody is inside, and the trace between two slices. */
+#define gate_is_ours	(nobody_inside && (hand == NIL || at == AT_FOLLOW_READ || at == AT_CUT))
+
+#define freezable(o)	(gate_is_ours && can_pin(o) && !is_frozen(o))
+#define recallable(o)	(gate_is_ours && (recall & BIT(o)))
+#define unfreezable(o)	(gate_is_ours && unfreezing && !recall && is_frozen(o))
+
+proctype freezer()
+{
+	do
+	/* mh_freeze_word() */
+	:: atomic {
+		choose(freezable);
+		d_step {
+			printf("%d is frozen\n", x);
+			frozen = frozen | BIT(x);
+			remembered = remembered | BIT(x);
+			shade(x, SHADES_FROZEN);
+			check_reachable();
+			step_done()
+		}
+	   }
+	/* mh_unfreezing() */
+	:: d_step {
+		gate_is_ours && !unfreezing ->
+		printf("unfreezing begins\n");
+		unfreezing = true;
+		recall = ALL;
+		step_done()
+	   }
+	:: d_step {
+		gate_is_ours && unfreezing ->
+		printf("unfreezing ends\n");
+		unfreezing = false;
+		recall = 0;
+		step_done()
+	   }
+	/* mh_remember_word() */
+	:: atomic {
+		choose(recallable);
+		d_step {
+			recall = recall & REST(x);
+			if
+			:: RECALLS && is_frozen(x) -> remember(x)
+			:: else
+			fi;
+			if
+			:: GREYS_FROZEN && is_frozen(x) && marking ->
+				mark = mark | BIT(x);
+				grey = grey | BIT(x)
+			:: else
+			fi;
+			step_done()
+		}
+	   }
+	/* mh_unfreeze_word() */
+	:: atomic {
+		choose(unfreezable);
+		d_step {
+			printf("%d is unfrozen\n", x);
+			frozen = frozen & REST(x);
+			remembered = remembered & REST(x);
+			step_done()
+		}
+	   }
+	od
+}
+
+/*
+ * mh_frozen_gone(), of whoever took the count to zero; then mh_reap(): clear the slot of a dead
+ * object, then free it
+ */
 proctype reaper()
 {
 	do
@@ -701,7 +927,10 @@ proctype reaper()
 		choose(dead);
 		d_step {
 			if
-			:: slot[x] != NIL ->
+			:: ENDS_WITH_LIFE && is_frozen(x) ->
+				frozen = frozen & REST(x);
+				remembered = remembered & REST(x)
+			:: !(ENDS_WITH_LIFE && is_frozen(x)) && slot[x] != NIL ->
 				seen = slot[x];
 				slot[x] = NIL;
 				x = seen;
@@ -714,6 +943,7 @@ proctype reaper()
 				assert(!unfinalized);
 #endif
 				was_due = was_due & REST(x);
+				frozen = frozen & REST(x);	/* with -DNO_GONE */
 				state[x] = FREE;
 				grey = grey & REST(x);
 				garbage = garbage & REST(x)
@@ -730,8 +960,13 @@ init
 	atomic {
 		mark = ALL;
 		run client(0);
+#ifndef ALONE
 		run client(1);
+#endif
 		run collector();
+#ifdef FROZEN
+		run freezer();
+#endif
 		run reaper()
 	}
 }
