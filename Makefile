@@ -44,7 +44,7 @@ help:
 	@echo '  KERNEL=6.12      kernel of run and shell: 6.12, 6.1, kunit or kcsan'
 	@echo '  KDIR=DIR         build directory of a kernel (default: of the running one)'
 	@echo '  O=DIR            where to build (default: build)'
-	@echo '  TESTS=LIST       suites to run: check tools kunit 6.12 6.1, or patterns'
+	@echo '  TESTS=LIST       suites to run: check tools kunit sanitizer 6.12 6.1, or patterns'
 	@echo '  FILTER=GLOB      KUnit suites and test programs to run, by name'
 	@echo '  SEED=N           seed of the random tests'
 	@echo '  MINUTES=N        how long to soak (default: 10)'
@@ -62,17 +62,17 @@ shell:
 	@tools/qemu/shell $(KERNEL)
 
 test:
-	@tools/qemu/test tools check kunit 6.12 6.1
+	@tools/qemu/test tools check kunit sanitizer 6.12 6.1
 
 test-kcsan:
 	@tools/qemu/test kcsan
 
 test-all:
-	@tools/qemu/test tools check kunit 6.12 6.1 kcsan
+	@tools/qemu/test tools check kunit sanitizer 6.12 6.1 kcsan
 	@$(MAKE) --no-print-directory soak
 
 soak:
-	@SOAK_MINUTES=$(MINUTES) FILTER='$(or $(FILTER),*oracle*)' tools/qemu/test kunit
+	@SOAK_MINUTES=$(MINUTES) FILTER='$(or $(FILTER),*oracle*)' tools/qemu/test kunit sanitizer
 
 bench:
 	@tools/bench/run

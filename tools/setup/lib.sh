@@ -62,6 +62,15 @@ step()
 	printf '%d s\n' $((SECONDS - start)) >&2
 }
 
+# kernel_of SUITE: the name of the kernel that a suite of tests runs on.
+kernel_of()
+{
+	case $1 in
+	sanitizer)	echo kunit ;;
+	*)		echo "$1" ;;
+	esac
+}
+
 # locked NAME COMMAND...: one at a time in this cache; two trees may share it.
 locked()
 {
