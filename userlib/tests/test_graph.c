@@ -295,7 +295,7 @@ static const struct moheap_layout mirrored = {
 	.fields = mirrored_fields,
 };
 
-enum { BLOCKS = 900 };
+enum { BLOCKS = 220 };
 
 /* Make objects, store to them through @user, and see what becomes of their payload. */
 static void blocks_use(struct moheap *maker, struct moheap *user, int type, moheap_ref_t *refs,
@@ -340,7 +340,7 @@ static bool on_pages_of(const moheap_ref_t *refs, const unsigned char *pages)
  */
 static void mirrors_follow_the_type(void)
 {
-	struct moheap *heap = tap_heap_limited(4 << 20), *other;
+	struct moheap *heap = tap_heap_limited(1 << 20), *other;
 	static moheap_ref_t refs[BLOCKS];
 	int type = must(moheap_type_register(heap, &mirrored)), plain, i, met[2] = { 0 }, kind;
 	unsigned char *pages[2];

@@ -28,7 +28,7 @@ static int sized_type(struct moheap *heap, const char *name)
 static void fresh_payload_is_zero(void)
 {
 	struct moheap *heap = tap_heap();
-	unsigned long rounds = tap_scaled(20), round, i;
+	unsigned long rounds = 3 + tap_scaled(20), round, i;
 	int type = tap_type(heap, "t", 40, 2), reused = 0;
 	/* All of the block, but for a red zone. */
 	size_t bytes = tap_guarded() ? 40 : 48;
