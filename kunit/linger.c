@@ -395,7 +395,7 @@ static void at_the_limit(struct kunit *test)
 
 	KU_OK(test, ku_stand_in(full->heap));
 	type = ku_register(full, "node", 0, 2, 16);
-	for (round = 0; round < 5; round++) {
+	for (round = 0; round < 3; round++) {
 		op = (struct moheap_op){
 			.code = MOHEAP_OP_ALLOC, .index = type, .ref = (uintptr_t)refs, .a = room,
 		};

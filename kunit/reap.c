@@ -6,7 +6,7 @@
 #include "fixture.h"
 
 /* A sanitizer kernel has less memory, and less time. */
-#define KU_CHAIN	(IS_ENABLED(CONFIG_KASAN) || IS_ENABLED(CONFIG_KCSAN) ? 100000 : 1000000)
+#define KU_CHAIN	(IS_ENABLED(CONFIG_KASAN) || IS_ENABLED(CONFIG_KCSAN) ? 50000 : 1000000)
 
 /* Objects that one operation may free on the spot. */
 #define KU_INLINE	(4 * MH_REAP_INLINE)

@@ -249,7 +249,7 @@ static void memory_comes_back(struct kunit *test)
 {
 	struct ku *ku = test->priv;
 	u64 before, *refs;
-	u32 round, i, n = 3000;
+	u32 round, i, n = 2000;
 
 	/* Figures that stay: hold bits, active pools, the page map. */
 	refs = ku_new_many(ku, KU_NODE, n);
