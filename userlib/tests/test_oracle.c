@@ -13,6 +13,10 @@
  * once, and of some when all rest. Whoever finds one by its name meanwhile brings it back. In the
  * end each was finalized once.
  *
+ * Actors freeze and unfreeze the heap, and in some rounds what is collected is saved, and let go of
+ * now and then. Neither may keep anything once it is undone, nor may what is saved be of use to
+ * anybody.
+ *
  *	MOHEAP_SEED=n		begin from there (every run prints its own)
  *	MOHEAP_STEPS=n		steps of an actor in a round
  *	MOHEAP_SOAK_MINUTES=n	go on for so long
@@ -417,7 +421,7 @@ static void do_payload(struct moheap *heap, struct actor *actor)
 
 static void do_now_and_then(struct moheap *heap, struct actor *actor)
 {
-	switch (any(actor, 60)) {
+	switch (any(actor, 64)) {
 	case 0:
 		err_is(moheap_collect(heap, any(actor, 3), NULL), 0);
 		break;
@@ -431,6 +435,15 @@ static void do_now_and_then(struct moheap *heap, struct actor *actor)
 	case 3 ... 20:
 		err_is(moheap_flush(heap), 0);
 		told_all(actor);
+		break;
+	case 21:
+		err_is(moheap_freeze(heap), 0);
+		break;
+	case 22:
+		err_is(moheap_unfreeze(heap), 0);
+		break;
+	case 23:
+		must(moheap_discard_all(heap));
 		break;
 	default:
 		break;
@@ -572,12 +585,18 @@ static int node_compare(const void *a, const void *b)
 	return x->object->ref < y->object->ref ? -1 : x->object->ref > y->object->ref;
 }
 
-static struct node *node_find(moheap_ref_t ref)
+static struct node *node_known(moheap_ref_t ref)
 {
 	struct object object = { .ref = ref };
-	struct node key = { .object = &object }, *node;
+	struct node key = { .object = &object };
 
-	node = bsearch(&key, nodes, nnodes, sizeof(key), node_compare);
+	return bsearch(&key, nodes, nnodes, sizeof(key), node_compare);
+}
+
+static struct node *node_find(moheap_ref_t ref)
+{
+	struct node *node = node_known(ref);
+
 	if (!node)
 		tap_fail(__FILE__, __LINE__, "%#llx came back from the dead", ref);
 	return node;
@@ -659,6 +678,23 @@ static void node_verify(struct moheap *heap, const struct node *node)
 	ok(payload_right(heap, object));
 }
 
+/* A search finds just what is alive. */
+static void search_verify(struct moheap *heap)
+{
+	struct moheap_search search = { .size = sizeof(search) };
+	unsigned int found = 0;
+	moheap_ref_t refs[512];
+	long n, i;
+
+	while ((n = moheap_objects(heap, &search, TAP_COUNT(refs), refs)) > 0) {
+		for (i = 0; i < n; i++)
+			ok(node_find(refs[i])->alive);
+		found += n;
+	}
+	err_is(n, 0);
+	is(found, nreached);
+}
+
 static void oracle_verify(struct moheap *heap)
 {
 	struct moheap_object info = { .size = sizeof(info) };
@@ -675,10 +711,20 @@ static void oracle_verify(struct moheap *heap)
 		if (err != -ESTALE)
 			tap_fail(__FILE__, __LINE__, "%#llx should be gone: %d, count %u",
 				 info.ref, err, info.count);
-		nodes[i].object->ref = 0;
 	}
 	is(tap_objects(heap), nreached);
+	search_verify(heap);
 	err_is(moheap_check(heap), 0);
+}
+
+/* The lines of what is gone are free. */
+static void oracle_forget(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < nnodes; i++)
+		if (!nodes[i].alive)
+			nodes[i].object->ref = 0;
 }
 
 /* ---- Finalizers ---- */
@@ -712,13 +758,115 @@ static void finals_settle(struct moheap *heap)
 	unsigned long long unreachable;
 	int handled;
 
-	err_is(moheap_stop_dispatcher(heap), 0);
 	do {
 		while (finals.nkept)
 			err_is(moheap_decref(heap, finals.kept[--finals.nkept]), 0);
 		err_is(moheap_collect(heap, MOHEAP_COLLECT_FULL, &unreachable), 0);
 		handled = must(moheap_dispatch(heap));
 	} while (unreachable || handled || finals.nkept);
+}
+
+/* ---- What is set aside ---- */
+
+/* A cycle of two that nobody but the caller knows. */
+static void ring_new(struct moheap *heap, moheap_ref_t ring[2])
+{
+	err_is(moheap_new_many(heap, kinds[PAIR], 2, ring), 0);
+	err_is(moheap_store(heap, ring[0], 0, ring[1]), 0);
+	err_is(moheap_store(heap, ring[1], 1, ring[0]), 0);
+}
+
+static void ring_drop(struct moheap *heap, const moheap_ref_t ring[2])
+{
+	err_is(moheap_decref(heap, ring[0]), 0);
+	err_is(moheap_decref(heap, ring[1]), 0);
+}
+
+/* Is it alive, by references in the heap alone? Then @count for each of the two, else 0. */
+static void ring_is(struct moheap *heap, const moheap_ref_t ring[2], __u32 count)
+{
+	struct moheap_object info = { .size = sizeof(info) };
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		info.ref = ring[i];
+		err_is(moheap_inspect(heap, &info), count ? 0 : -ESTALE);
+		if (count)
+			is(info.count, count);
+	}
+}
+
+/* All rest, and all is frozen, garbage or not: collections find none of it. */
+static void rest_frozen(struct moheap *heap)
+{
+	moheap_ref_t ring[2];
+
+	ring_new(heap, ring);
+	err_is(moheap_freeze(heap), 0);
+	ring_drop(heap, ring);
+	err_is(moheap_collect(heap, MOHEAP_COLLECT_FULL, NULL), 0);
+	ring_is(heap, ring, 1);
+	err_is(moheap_unfreeze(heap), 0);
+	is(moheap_get_freeze_count(heap), 0);
+	err_is(moheap_collect(heap, MOHEAP_COLLECT_FULL, NULL), 0);
+	ring_is(heap, ring, 0);
+}
+
+/* Nothing was saved before: of what is saved now, the books know that it is garbage. */
+static long saved_verify(struct moheap *heap)
+{
+	struct moheap_search search = { .size = sizeof(search), .flags = MOHEAP_OBJECTS_SAVED };
+	moheap_ref_t refs[1024];
+	const struct node *node;
+	long n, i, all = 0;
+
+	oracle_mark();
+	while ((n = must(moheap_objects(heap, &search, TAP_COUNT(refs), refs)))) {
+		for (i = 0; i < n; i++) {
+			node = node_known(refs[i]);
+			ok(!node || !node->alive);
+		}
+		all += n;
+	}
+	return all;
+}
+
+/* All rest, and what collections find is saved. */
+static void rest_saving(struct moheap *heap)
+{
+	moheap_ref_t ring[2];
+	long saved;
+
+	err_is(moheap_set_debug(heap, MOHEAP_DEBUG_SAVEALL), 0);
+	ring_new(heap, ring);
+	ring_drop(heap, ring);
+	err_is(moheap_collect(heap, MOHEAP_COLLECT_FULL, NULL), 0);
+	/* The other's, and the heap's. */
+	ring_is(heap, ring, 2);
+	saved = saved_verify(heap);
+	ok(saved >= 2);
+	err_is(moheap_set_debug(heap, 0), 0);
+	is(must(moheap_discard_all(heap)), saved);
+	err_is(moheap_collect(heap, MOHEAP_COLLECT_FULL, NULL), 0);
+	ring_is(heap, ring, 0);
+}
+
+/* Before all that is garbage goes, it is set aside in one way or another. */
+static void rest(struct moheap *heap, bool saving)
+{
+	err_is(moheap_stop_dispatcher(heap), 0);
+	err_is(moheap_unfreeze(heap), 0);
+	if (saving) {
+		err_is(moheap_set_debug(heap, 0), 0);
+		/* A trace that was under way may still save. */
+		err_is(moheap_collect(heap, MOHEAP_COLLECT_FULL, NULL), 0);
+		must(moheap_discard_all(heap));
+	} else if (rand() % 2) {
+		rest_saving(heap);
+	}
+	if (rand() % 2)
+		rest_frozen(heap);
+	finals_settle(heap);
 }
 
 /* ---- Rounds ---- */
@@ -749,6 +897,7 @@ static void play(unsigned int nprocesses, unsigned int nthreads, unsigned long r
 	__u64 seed = number_from("MOHEAP_SEED", time(NULL) * 1000003UL + getpid());
 	unsigned long round, alive = 0, gone = 0;
 	unsigned int i;
+	bool saving;
 
 	tap_note("MOHEAP_SEED=%llu", seed);
 	books = tap_shared(sizeof(*books));
@@ -763,6 +912,8 @@ static void play(unsigned int nprocesses, unsigned int nthreads, unsigned long r
 	for (i = 0; i < nprocesses; i++)
 		process_start(heap, i);
 	for (round = 0; round < rounds || tap_seconds() < end; round++) {
+		saving = rand() % 2;
+		err_is(moheap_set_debug(heap, saving ? MOHEAP_DEBUG_SAVEALL : 0), 0);
 		err_is(moheap_start_dispatcher(heap), 0);
 		round_run();
 		if (nprocesses > 1 && rand() % 2) {
@@ -770,9 +921,10 @@ static void play(unsigned int nprocesses, unsigned int nthreads, unsigned long r
 			process_end(i, rand() % 2);
 			process_start(heap, i);
 		}
-		finals_settle(heap);
+		rest(heap, saving);
 		oracle_mark();
 		oracle_verify(heap);
+		oracle_forget();
 		alive += nreached;
 		gone += nnodes - nreached;
 	}
@@ -787,24 +939,30 @@ static void play(unsigned int nprocesses, unsigned int nthreads, unsigned long r
 	tap_note("%lu were finalized", finals.calls);
 }
 
+/* With less to do in each, fewer will do. */
+static unsigned long rounds(void)
+{
+	return 2 + tap_scaled(8);
+}
+
 static void alone(void)
 {
-	play(1, 1, 10);
+	play(1, 1, rounds());
 }
 
 static void threads_of_a_process(void)
 {
-	play(1, THREADS, 10);
+	play(1, THREADS, rounds());
 }
 
 static void processes_of_a_thread(void)
 {
-	play(PROCESSES, 1, 10);
+	play(PROCESSES, 1, rounds());
 }
 
 static void all_of_them(void)
 {
-	play(PROCESSES, THREADS, 10);
+	play(PROCESSES, THREADS, rounds());
 }
 
 int main(int argc, char **argv)
