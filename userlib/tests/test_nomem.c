@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR LGPL-2.1-only
 /*
- * Containers and weak references while the kernel runs out of memory: an allocation of a call
- * fails, the first or a later one, or some do, for the library tries again where it has given
+ * Containers, weak references and tracing while the kernel runs out of memory: an allocation of a
+ * call fails, the first or a later one, or some do, for the library tries again where it has given
  * something back. A call that fails then must have changed nothing, and must work when there is
- * memory again.
+ * memory again. Searches, and what tells of traces, have the kernel allocate nothing.
  *
  * The call is made by a client that is new to the heap: whatever it makes needs memory in the
  * kernel.
@@ -17,6 +17,7 @@
 #define FAILSLAB	"/sys/kernel/debug/failslab/"
 #define ITEMS		21	/* as many as the tables and arrays here have room for */
 #define MOST		6	/* allocations of a call to be gone by before one fails */
+#define LEAST		3	/* ... whatever MOHEAP_SCALE says */
 #define OFTEN		8	/* allocations that may fail then */
 
 /* ---- Faults ---- */
@@ -352,9 +353,35 @@ static int new_final(struct scene *s)
 	return moheap_new(s->heap, s->final, &s->made);
 }
 
+static void trace(struct scene *s)
+{
+	err_is(moheap_tracemalloc_start(s->heap, 4), 0);
+}
+
+/* It is made whatever becomes of its trace. Of that the next flush tells. */
+static int new_traced(struct scene *s)
+{
+	struct moheap_traceback *traceback = NULL;
+	moheap_ref_t ref;
+	int err;
+
+	err = moheap_bytes_new(s->heap, "traced", 6, &ref);
+	if (err)
+		return err;
+	err = moheap_flush(s->heap);
+	fault_disarm();
+	err_is(moheap_tracemalloc_get_object_traceback(s->heap, ref, &traceback),
+	       err ? -ENOENT : 0);
+	moheap_traceback_free(traceback);
+	err_is(moheap_decref(s->heap, ref), 0);
+	return err;
+}
+
+/* @prepare sees to what @run needs besides, with all the memory there is. */
 struct call {
 	const char *name;
 	int (*run)(struct scene *s);
+	void (*prepare)(struct scene *s);
 };
 
 static const struct call calls[] = {
@@ -386,6 +413,7 @@ static const struct call calls[] = {
 	{ "set_finalizer", set_finalizer },
 	{ "dispatch, with an object to finalize", dispatch_final },
 	{ "new, of an object to finalize", new_final },
+	{ "new, traced", new_traced, trace },
 };
 
 /* Returns whether the call failed. */
@@ -398,6 +426,8 @@ static bool fails_once(const struct call *call, struct moheap *heap, unsigned in
 	int err;
 
 	scene_set(&s, heap);
+	if (call->prepare)
+		call->prepare(&s);
 	contents_of(&s, &before);
 	objects = tap_objects(heap);
 	fault_arm(every, times);
@@ -420,16 +450,16 @@ static bool fails_once(const struct call *call, struct moheap *heap, unsigned in
 
 static void every_call_fails(const void *arg)
 {
-	unsigned int every, failed = 0;
+	unsigned int every, failed = 0, most = LEAST + tap_scaled(MOST - LEAST);
 	struct moheap *heap;
 
 	faults_need();
 	heap = tap_heap();
-	for (every = 1; every <= MOST; every++) {
+	for (every = 1; every <= most; every++) {
 		failed += fails_once(arg, heap, every, 1);
 		failed += fails_once(arg, heap, every, OFTEN);
 	}
-	tap_note("%u times of %u", failed, 2 * MOST);
+	tap_note("%u times of %u", failed, 2 * most);
 	ok(failed);
 }
 
