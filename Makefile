@@ -27,7 +27,7 @@ help:
 	@echo '  shell            a shell, with the module loaded'
 	@echo '  test             all tests: static checks, KUnit under sanitizers, programs'
 	@echo '  test-kcsan       the tests on a kernel that looks for data races'
-	@echo '  test-all         test, test-kcsan and a soak'
+	@echo '  test-all         test, test-kcsan, storms of millions of deaths, and a soak'
 	@echo '  soak             the random tests again and again, with new seeds'
 	@echo '  check            the static checks alone'
 	@echo '  model            spin looks at all states of a model of the collector'
@@ -69,6 +69,7 @@ test-kcsan:
 
 test-all:
 	@tools/qemu/test tools check kunit sanitizer 6.12 6.1 kcsan
+	@FILTER=test_storm MOHEAP_LARGE=4000000 tools/qemu/test 6.12
 	@$(MAKE) --no-print-directory soak
 
 soak:

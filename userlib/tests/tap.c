@@ -105,6 +105,14 @@ unsigned long tap_scaled(unsigned long n)
 	return scaled ? scaled : 1;
 }
 
+unsigned long tap_large(unsigned long n)
+{
+	const char *large = getenv("MOHEAP_LARGE");
+	unsigned long most = large && atol(large) > 0 ? atol(large) : TAP_LARGE;
+
+	return tap_scaled(n) * most / TAP_LARGE;
+}
+
 double tap_seconds(void)
 {
 	struct timespec now;

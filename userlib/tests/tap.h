@@ -7,6 +7,8 @@
  *	prog [PART]	only cases whose names contain PART
  *
  * MOHEAP_SCALE: percent of the usual amount of work (tap_scaled()).
+ * MOHEAP_LARGE: what takes the place of a million (tap_large()), for machines that are slow, or
+ * small.
  */
 #ifndef MOHEAP_TESTS_TAP_H
 #define MOHEAP_TESTS_TAP_H
@@ -26,6 +28,7 @@
 #define TAP_NO_RETURN		__attribute__((TAP_ENDS))
 #define TAP_ENDS		noreturn
 
+#define TAP_LARGE		1000000
 #define TAP_COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 
 /**
@@ -63,6 +66,7 @@ void tap_is(const char *file, int line, const char *what, long long got, long lo
 void tap_err(const char *file, int line, const char *what, long long got, long long want);
 int tap_must(const char *file, int line, const char *what, int got);
 unsigned long tap_scaled(unsigned long n);
+unsigned long tap_large(unsigned long n);
 double tap_seconds(void);
 void *tap_shared(size_t bytes);	/* memory that children of fork() share */
 

@@ -11,7 +11,7 @@
 
 #include "tap.h"
 
-#define LARGE		1000000
+#define LARGE		TAP_LARGE
 #define MEDIUM		(LARGE / 5)	/* where size is not the point */
 #define LEAST		10	/* objects in the smallest */
 #define SLOTS		3	/* of a node */
@@ -47,9 +47,7 @@ static unsigned long smaller(unsigned long a, unsigned long b)
 /* All graphs become smaller in proportion. */
 static unsigned long scaled(unsigned long n)
 {
-	const char *large = getenv("MOHEAP_LARGE");
-	unsigned long most = large && atol(large) > 0 ? atol(large) : LARGE;
-	unsigned long fewer = tap_scaled(n) * most / LARGE;
+	unsigned long fewer = tap_large(n);
 
 	return fewer > LEAST ? fewer : LEAST;
 }

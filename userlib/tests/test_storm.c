@@ -2,7 +2,7 @@
 /*
  * Very many deaths that somebody is to be told of: by a dispatcher that keeps up, by one that does
  * not, by none until the end, and of a process that dies before it is told. None is lost, they come
- * in order, and afterwards the kernel has as much memory as before.
+ * in order, and afterwards the kernel has as much memory as before. How many: MOHEAP_LARGE (tap.h).
  */
 #include <pthread.h>
 #include <signal.h>
@@ -13,6 +13,9 @@
 
 /* What watches and events may leave behind in the kernel: an empty pool or two. */
 #define SLACK		(512 * 1024)
+
+/* Each storm may take so long. */
+#define SECONDS		300
 
 /* Objects that are made at a time. */
 #define SOME		64
@@ -96,17 +99,17 @@ static void storm_run(struct moheap *heap, unsigned long n)
 	err_is(moheap_flush(heap), 0);
 }
 
-/* Objects of a storm. */
+/* Objects of a storm. All storms have half a million, and of a million deaths is to be told. */
 static unsigned long scaled(unsigned long n)
 {
-	return tap_scaled(n) / SOME * SOME + SOME;
+	return tap_large(n) / SOME * SOME + SOME;
 }
 
 static void a_quick_dispatcher(void)
 {
 	struct moheap *heap = tap_heap();
 	__u64 before = stat_of(heap).kernel_bytes;
-	unsigned long n = scaled(30000);
+	unsigned long n = scaled(250000);
 
 	err_is(moheap_start_dispatcher(heap), 0);
 	storm_run(heap, n);
@@ -120,7 +123,7 @@ static void a_slow_dispatcher(void)
 {
 	struct moheap *heap = tap_heap();
 	__u64 before = stat_of(heap).kernel_bytes;
-	unsigned long n = scaled(10000);
+	unsigned long n = scaled(50000);
 
 	storm.pause_us = 20000;
 	err_is(moheap_start_dispatcher(heap), 0);
@@ -136,7 +139,7 @@ static void no_dispatcher(void)
 {
 	struct moheap *heap = tap_heap();
 	__u64 before = stat_of(heap).kernel_bytes;
-	unsigned long n = scaled(15000);
+	unsigned long n = scaled(100000);
 
 	storm_run(heap, n);
 	is(atomic_load(&storm.told), 0);
@@ -213,7 +216,7 @@ static void be_killed(void *arg)
 
 static void a_dead_dispatcher(void)
 {
-	struct victim v = { .heap = tap_heap(), .n = scaled(4000) };
+	struct victim v = { .heap = tap_heap(), .n = scaled(25000) };
 	__u64 before = stat_of(v.heap).kernel_bytes;
 	int status;
 	pid_t child;
@@ -260,7 +263,7 @@ static void garbage(void)
 {
 	struct moheap *heap = tap_heap();
 	__u64 before = stat_of(heap).kernel_bytes;
-	unsigned long n = scaled(10000), i;
+	unsigned long n = scaled(25000), i;
 	int type = tap_type(heap, "t", 8, 1);
 	moheap_ref_t refs[SOME];
 	unsigned int j;
@@ -284,7 +287,7 @@ static void a_chain(void)
 {
 	struct moheap *heap = tap_heap();
 	__u64 before = stat_of(heap).kernel_bytes;
-	unsigned long n = scaled(10000), i;
+	unsigned long n = scaled(25000), i;
 	int type = tap_type(heap, "t", 8, 1);
 	moheap_ref_t head = 0, ref;
 
@@ -316,7 +319,7 @@ static void of_all_kinds(void)
 {
 	struct moheap *heap = tap_heap();
 	__u64 before = stat_of(heap).kernel_bytes;
-	unsigned long n = scaled(4000), i;
+	unsigned long n = scaled(10000), i;
 	struct moheap_weakvaluedict *values;
 	int type = tap_type(heap, "t", 8, 1);
 	struct moheap_weakkeydict *keys;
@@ -346,14 +349,14 @@ static void of_all_kinds(void)
 }
 
 static const struct tap_case cases[] = {
-	{ "a dispatcher that keeps up", a_quick_dispatcher },
-	{ "a slow dispatcher", a_slow_dispatcher },
-	{ "no dispatcher until the end", no_dispatcher },
-	{ "no dispatcher for ever", no_dispatcher_for_ever },
-	{ "a dispatcher that is killed", a_dead_dispatcher },
-	{ "garbage", garbage },
-	{ "a chain", a_chain },
-	{ "weak dicts, sets and finalizers", of_all_kinds },
+	{ "a dispatcher that keeps up", a_quick_dispatcher, SECONDS },
+	{ "a slow dispatcher", a_slow_dispatcher, SECONDS },
+	{ "no dispatcher until the end", no_dispatcher, SECONDS },
+	{ "no dispatcher for ever", no_dispatcher_for_ever, SECONDS },
+	{ "a dispatcher that is killed", a_dead_dispatcher, SECONDS },
+	{ "garbage", garbage, SECONDS },
+	{ "a chain", a_chain, SECONDS },
+	{ "weak dicts, sets and finalizers", of_all_kinds, SECONDS },
 };
 
 int main(int argc, char **argv)
