@@ -243,12 +243,6 @@ struct ku_operands {
 	u32 counts[O_OPERANDS];
 };
 
-/* The ref after @ref of the same block. */
-static u64 ku_later(u64 ref)
-{
-	return (ref + (2ULL << 32)) | MOHEAP_REF_REUSED;
-}
-
 static void ku_operands(struct ku *ku, struct ku_operands *o)
 {
 	struct mh_client *other = ku_join(ku);

@@ -121,6 +121,12 @@ static inline u64 ku_shape(u32 slots, u32 payload)
 	return (u64)slots << 32 | payload;
 }
 
+/* The ref after @ref of the same block. */
+static inline u64 ku_later(u64 ref)
+{
+	return (ref + (2ULL << 32)) | MOHEAP_REF_REUSED;
+}
+
 /* The ways in which a slot gets a reference. */
 enum ku_way_to_store { TO_STORE, TO_EXCHANGE, TO_CMPXCHG, TO_FILL, TO_COPY, TO_WAYS };
 

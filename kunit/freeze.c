@@ -221,7 +221,7 @@ static void renewed(struct kunit *test)
 {
 	struct ku *ku = test->priv;
 	struct mh_client *other = ku_join(ku);
-	u64 ref = ku_new(ku, KU_NODE), to = (ref + (2ULL << 32)) | MOHEAP_REF_REUSED;
+	u64 ref = ku_new(ku, KU_NODE), to = ku_later(ref);
 
 	KU_OK(test, ku_hold(other, ref));
 	KUNIT_EXPECT_EQ(test, ku_freeze(ku), 1);
@@ -368,6 +368,79 @@ static void garbage_goes_by_itself(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, ku_wait_objects(ku, 0));
 }
 
+/* Of renewed_while_stored: a thread that stores a ref as soon as it is good for something. */
+struct ku_eager {
+	struct mh_client *client;
+	u64 owner;
+	u64 to;
+	u32 rounds;
+	u32 begun;
+	u32 done;
+};
+
+static void ku_store_eagerly(void *data)
+{
+	struct ku_eager *e = data;
+	u32 round;
+
+	for (round = 1; round <= e->rounds && !kthread_should_stop(); round++) {
+		/* @to of this round is there; renewed_while_stored() has the release. */
+		while (smp_load_acquire(&e->begun) != round && !kthread_should_stop())
+			cond_resched();
+		while (ku_store(e->client, e->owner, 0, e->to) && !kthread_should_stop())
+			cond_resched();
+		/* The store is done; renewed_while_stored() has the acquire. */
+		smp_store_release(&e->done, round);
+	}
+}
+
+/* As a trace does that sees it refer to nothing. */
+static void ku_forget(struct ku *ku, u64 ref)
+{
+	struct mh_obj o = ku_find(ku, ref);
+
+	KUNIT_ASSERT_TRUE(ku->test, mh_test(&o, MH_FROZEN));
+	clear_bit(o.idx, mh_map(o.pool, MH_REMEMBERED));
+}
+
+/*
+ * A renewed object is not frozen. Who knows the new ref may store it in one that is as soon as the
+ * ref is good for something, and must find it so.
+ */
+static void renewed_while_stored(struct kunit *test)
+{
+	struct ku *ku = test->priv;
+	struct ku_eager *e = kunit_kzalloc(test, sizeof(*e), GFP_KERNEL);
+	u64 ref = ku_new(ku, KU_NODE);
+	struct ku_task *task;
+	u32 round;
+
+	KUNIT_ASSERT_NOT_NULL(test, e);
+	e->client = ku_join(ku);
+	e->rounds = 2 * ku_steps();
+	e->owner = ku_new(ku, KU_NODE);
+	KU_OK(test, ku_hold(e->client, e->owner));
+	task = ku_start(ku, 1, ku_store_eagerly, e);
+	for (round = 1; round <= e->rounds; round++) {
+		KU_OK(test, ku_hold(e->client, ref));
+		KUNIT_ASSERT_EQ(test, ku_freeze(ku), 2);
+		KU_OK(test, ku_drop(e->client, ref));
+		ku_forget(ku, e->owner);
+		e->to = ku_later(ref);
+		/* ku_store_eagerly() has the acquire. */
+		smp_store_release(&e->begun, round);
+		KU_OK(test, ku_renew(ku->client, ref, e->to));
+		/* ku_store_eagerly() has the release. */
+		while (smp_load_acquire(&e->done) != round)
+			cond_resched();
+		ref = e->to;
+		KUNIT_ASSERT_FALSE(test, ku_bit(ku, ref, MH_FROZEN));
+		KUNIT_ASSERT_TRUE(test, ku_bit(ku, e->owner, MH_REMEMBERED));
+		ku_link(ku, e->owner, 0, 0);
+	}
+	ku_await(task);
+}
+
 static struct kunit_case ku_freeze_cases[] = {
 	KUNIT_CASE(garbage_stays),
 	KUNIT_CASE(garbage_is_frozen),
@@ -385,6 +458,7 @@ static struct kunit_case ku_freeze_cases[] = {
 	KUNIT_CASE(dead_are_no_roots),
 	KUNIT_CASE(frozen_are_listed),
 	KUNIT_CASE(unknown_flag),
+	KUNIT_CASE(renewed_while_stored),
 	{}
 };
 

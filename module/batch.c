@@ -353,31 +353,33 @@ static int mh_check_later(const struct mh_ctx *ctx, const struct moheap_op *op)
 	return 0;
 }
 
+/* mh_client_renew() or mh_client_drop_as() */
+typedef int (*mh_later_t)(struct mh_client *client, u64 from, u64 to, bool alone,
+			  struct mh_dead *dead);
+
 /*
  * Once more, where nobody has pins: an operation that followed an outdated slot may have had one
- * on whatever lives in that block now.
+ * on whatever lives in that block now. Or it is frozen.
  */
-static int mh_later_alone(struct mh_ctx *ctx, const struct moheap_op *op,
-			  int (*later)(struct mh_client *, u64, u64, struct mh_dead *))
+static int mh_later_alone(struct mh_ctx *ctx, const struct moheap_op *op, mh_later_t later)
 {
 	u64 since;
 	int err;
 
 	mh_leave(ctx);
 	mh_gate_exclusive(ctx->heap, &since);
-	err = later(ctx->client, op->ref, op->a, &ctx->dead);
+	err = later(ctx->client, op->ref, op->a, true, &ctx->dead);
 	mh_gate_release(ctx->heap, since);
 	mh_enter(ctx);
 	return err;
 }
 
-static int mh_later(struct mh_ctx *ctx, const struct moheap_op *op,
-		    int (*later)(struct mh_client *, u64, u64, struct mh_dead *))
+static int mh_later(struct mh_ctx *ctx, const struct moheap_op *op, mh_later_t later)
 {
 	int err = mh_check_later(ctx, op);
 
 	if (!err)
-		err = later(ctx->client, op->ref, op->a, &ctx->dead);
+		err = later(ctx->client, op->ref, op->a, false, &ctx->dead);
 	return err == -EBUSY ? mh_later_alone(ctx, op, later) : err;
 }
 

@@ -481,12 +481,17 @@ static bool mh_inconspicuous(const struct mh_obj *o)
 	       !mh_watched(o) && !o->pool->final;
 }
 
-/* The caller has a reference to @from. Return whether that was all, and it is @to now. */
-static bool mh_renew(const struct mh_obj *o, u64 from, u64 to)
+/*
+ * The caller has a reference to @from. Return whether that was all, and it is @to now.
+ *
+ * Others may use @to at once, and what was @from is frozen still: one who stored it in a frozen
+ * object would not remember that (barrier F). So what is frozen takes the exclusive gate.
+ */
+static bool mh_renew(struct mh_heap *heap, const struct mh_obj *o, u64 from, u64 to, bool alone)
 {
 	u64 word = mh_word(mh_gen(from), 1);
 
-	if (!mh_inconspicuous(o))
+	if (!mh_inconspicuous(o) || (mh_is_frozen(heap, o) && !alone))
 		return false;
 	if (!atomic64_try_cmpxchg(&o->header->word, &word, mh_word(mh_gen(to), 1)))
 		return false;
@@ -514,15 +519,17 @@ static void mh_renewed(struct mh_client *client, const struct mh_obj *o, u64 fro
  * @client: the client; caller holds the gate
  * @from: the object
  * @to: a later ref of its block
+ * @alone: does the caller hold the exclusive gate?
  * @dead: where the object goes if the client gave it up meanwhile
  *
- * A pin is enough to make it -EBUSY: under the exclusive gate nobody has one.
+ * A pin is enough to make it -EBUSY: under the exclusive gate nobody has one. And what is frozen
+ * is -EBUSY unless the caller is alone.
  *
  * Return: 0, -EBUSY if something else refers to it, it refers to something or could to too much, or
  * it is watched or to be finalized, -ENOENT if the client does not hold it, or what mh_named()
  * says.
  */
-int mh_client_renew(struct mh_client *client, u64 from, u64 to, struct mh_dead *dead)
+int mh_client_renew(struct mh_client *client, u64 from, u64 to, bool alone, struct mh_dead *dead)
 {
 	struct mh_holds *holds;
 	struct mh_obj o;
@@ -531,7 +538,7 @@ int mh_client_renew(struct mh_client *client, u64 from, u64 to, struct mh_dead *
 
 	if (err)
 		return err;
-	renewed = mh_renew(&o, from, to);
+	renewed = mh_renew(client->heap, &o, from, to, alone);
 	/* While the reference is the caller's: another thread may drop what is held again. */
 	if (renewed)
 		mh_renewed(client, &o, from, to);
@@ -544,11 +551,12 @@ int mh_client_renew(struct mh_client *client, u64 from, u64 to, struct mh_dead *
  * @client: the client; caller holds the gate
  * @from: the object
  * @to: a later ref of its block: what comes there next goes on from it
+ * @alone: does the caller hold the exclusive gate?
  * @dead: where the object goes
  *
  * Return: as mh_client_renew().
  */
-int mh_client_drop_as(struct mh_client *client, u64 from, u64 to, struct mh_dead *dead)
+int mh_client_drop_as(struct mh_client *client, u64 from, u64 to, bool alone, struct mh_dead *dead)
 {
 	struct mh_holds *holds;
 	struct mh_obj o;
@@ -556,7 +564,7 @@ int mh_client_drop_as(struct mh_client *client, u64 from, u64 to, struct mh_dead
 
 	if (err)
 		return err;
-	if (!mh_renew(&o, from, to)) {
+	if (!mh_renew(client->heap, &o, from, to, alone)) {
 		mh_rehold(client, holds, &o, dead);
 		return -EBUSY;
 	}

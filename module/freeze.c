@@ -21,6 +21,8 @@
  * - A frozen object that is referred to cannot cease to be frozen by dying; and when it dies, it
  *   is not frozen any more at once (mh_died()), before its slots are cleared, so the dead are no
  *   roots.
+ * - Nor by becoming another object, for all that others see: what is frozen is renewed under the
+ *   exclusive gate (mh_renew()).
  *
  * So the proof of trace.c has one more kind of root. The first object of a path is held or frozen;
  * if it is frozen and was not followed, then the next one was frozen, too, and marked with the

@@ -969,8 +969,8 @@ u32 mh_client_alloc(struct mh_client *client, struct mh_bin *bin, u32 nslots, u3
 		    u32 want, u64 *refs);
 int mh_client_hold(struct mh_client *client, const struct mh_obj *o, struct mh_dead *dead);
 int mh_client_drop(struct mh_client *client, u64 ref, struct mh_dead *dead);
-int mh_client_renew(struct mh_client *client, u64 from, u64 to, struct mh_dead *dead);
-int mh_client_drop_as(struct mh_client *client, u64 from, u64 to, struct mh_dead *dead);
+int mh_client_renew(struct mh_client *client, u64 from, u64 to, bool alone, struct mh_dead *dead);
+int mh_client_drop_as(struct mh_client *client, u64 from, u64 to, bool alone, struct mh_dead *dead);
 /* Holders of a pool that mh_is_held() looks at: nearly always all there are. */
 #define MH_HOLDERS_LOOK	4
 
