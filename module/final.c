@@ -431,7 +431,7 @@ void mh_final_close(struct mh_client *client)
 static bool mh_final_expire(struct mh_heap *heap, unsigned long *until)
 {
 	u64 refs[MH_FINAL_STEP];
-	unsigned long end;
+	unsigned long end, now;
 	struct mh_final *f;
 	u32 n = 0;
 
@@ -441,8 +441,10 @@ static bool mh_final_expire(struct mh_heap *heap, unsigned long *until)
 	while (n < MH_FINAL_STEP && !list_empty(&heap->due)) {
 		f = list_first_entry(&heap->due, struct mh_final, due);
 		end = f->since + mh_final_patience(heap);
-		if (time_before(jiffies, end)) {
-			*until = end - jiffies;
+		/* One look at the time: by the next one @until may be 0. */
+		now = jiffies;
+		if (time_before(now, end)) {
+			*until = end - now;
 			break;
 		}
 		list_del(&f->event.list);
