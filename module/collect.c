@@ -606,7 +606,7 @@ static long mh_trace_due(struct mh_heap *heap)
 {
 	struct mh_collect *c = heap->collect;
 	struct mh_counters sum;
-	unsigned long pause;
+	unsigned long now = jiffies, pause;
 	u64 grown;
 
 	if (heap->phase != MH_IDLE)
@@ -618,7 +618,7 @@ static long mh_trace_due(struct mh_heap *heap)
 	if (grown >= MH_TRACE_MIN && grown * 100 >= c->live * heap->tune.growth)
 		return 0;
 	pause = c->ended + 4 * c->lasted + msecs_to_jiffies(heap->tune.idle_ms);
-	return time_after_eq(jiffies, pause) ? 0 : (long)(pause - jiffies);
+	return time_after_eq(now, pause) ? 0 : (long)(pause - now);
 }
 
 /*
