@@ -57,6 +57,8 @@ static struct file *mh_arena_file(u64 size)
 	mapping = file->f_mapping;
 	mapping_set_gfp_mask(mapping, mapping_gfp_mask(mapping) | __GFP_RETRY_MAYFAIL |
 			     __GFP_NOWARN);
+	/* Nobody sees when it changed, so page faults need not note it, which they do in a race. */
+	file_inode(file)->i_flags |= S_NOCMTIME;
 	return file;
 }
 
