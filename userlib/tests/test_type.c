@@ -198,13 +198,12 @@ static void types_of_objects(void)
 /* ENOSPC: MOHEAP_TYPES_MAX exist. */
 static void only_so_many_types(void)
 {
-	const char *large = getenv("MOHEAP_LARGE");
 	int fd, id = 0, n;
 	char name[32];
 
 	if (tap_scaled(100) < 100)
 		tap_skip("makes %u types, whatever MOHEAP_SCALE says", MOHEAP_TYPES_MAX);
-	if (large && atol(large) < MOHEAP_TYPES_MAX)
+	if (tap_large(TAP_LARGE) < MOHEAP_TYPES_MAX)
 		tap_skip("makes %u types: too slow here", MOHEAP_TYPES_MAX);
 	fd = raw_heap(0);
 	for (n = 0; id >= 0 && n <= MOHEAP_TYPES_MAX; n++) {
