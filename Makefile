@@ -70,6 +70,7 @@ test-kcsan:
 test-all:
 	@tools/qemu/test tools check kunit sanitizer 6.12 6.1 kcsan
 	@FILTER=test_storm MOHEAP_LARGE=4000000 tools/qemu/test 6.12
+	@FILTER=test_finalization MOHEAP_SCALE=1000 tools/qemu/test 6.12
 	@$(MAKE) --no-print-directory soak
 
 soak:
