@@ -175,27 +175,36 @@ static void mh_check_frozen(struct mh_check *check, const struct mh_obj *o)
 }
 
 /* From STAGED to READING the keeper holds the object, and only then. */
-static void mh_check_final(struct mh_check *check, const struct mh_obj *o)
+static void mh_check_final(struct mh_check *check, const struct mh_obj *o, bool kept)
 {
-	struct mh_holds *kept = mh_client_holds(check->heap->keeper, o->pool);
 	struct mh_final *f = &o->pool->final[o->idx];
 	u32 state = f->event.state;
 	bool due = state != MH_EVENT_IDLE && state != MH_EVENT_TOLD;
 
-	mh_expect(check, due == (kept && test_bit(o->idx, kept->bits)),
-		  "%#x is %sdue, but the keeper does%s hold it", mh_granule(o), due ? "" : "not ",
-		  due ? " not" : "");
+	mh_expect(check, due == kept, "%#x is %sdue, but the keeper does%s hold it",
+		  mh_granule(o), due ? "" : "not ", due ? " not" : "");
 	mh_expect(check, !due || f->ref == mh_ref(o), "%#x is due by another ref",
 		  mh_granule(o));
 }
 
-static void mh_check_watches(struct mh_check *check, const struct mh_obj *o)
+static void mh_check_finals(struct mh_check *check, struct mh_pool *pool)
+{
+	struct mh_holds *kept = mh_client_holds(check->heap->keeper, pool);
+	struct mh_obj o = { .pool = pool };
+
+	for (o.idx = 0; o.idx < pool->nblocks; o.idx++) {
+		o.header = mh_header(pool, o.idx);
+		mh_check_final(check, &o, kept && test_bit(o.idx, kept->bits));
+	}
+}
+
+/* The watches on an object. event_lock is held. */
+static void mh_check_watched(struct mh_check *check, const struct mh_obj *o)
 {
 	struct mh_watches *on = &o->pool->watches[o->idx];
 	struct mh_watch *watch;
 	u32 n = 0;
 
-	spin_lock(&check->heap->event_lock);
 	hlist_for_each_entry(watch, &on->list, node) {
 		mh_expect(check, watch->on == on && watch->event.state == MH_EVENT_IDLE,
 			  "watch %u of %#x is another's", watch->event.id, mh_granule(o));
@@ -206,6 +215,17 @@ static void mh_check_watches(struct mh_check *check, const struct mh_obj *o)
 	mh_expect(check, on->n == n, "%u watches on %#x, not %u", n, mh_granule(o), on->n);
 	mh_expect(check, !n || mh_alive(atomic64_read(&o->header->word)),
 		  "dead object %#x is watched", mh_granule(o));
+}
+
+static void mh_check_watches(struct mh_check *check, struct mh_pool *pool)
+{
+	struct mh_obj o = { .pool = pool };
+
+	spin_lock(&check->heap->event_lock);
+	for (o.idx = 0; o.idx < pool->nblocks; o.idx++) {
+		o.header = mh_header(pool, o.idx);
+		mh_check_watched(check, &o);
+	}
 	spin_unlock(&check->heap->event_lock);
 }
 
@@ -279,21 +299,31 @@ static void mh_check_takers(struct mh_check *check)
 		  check->lingering, heap->nlinger);
 }
 
-/* The object may be dead, but its memory is not free yet. */
+/* The object may be dead, but its memory is not free yet. site_lock is held. */
 static void mh_check_site(struct mh_check *check, const struct mh_obj *o)
 {
 	struct mh_site *site = &o->pool->sites[o->idx];
 	struct mh_client *client;
 
+	if (!site->id)
+		return;
+	mh_expect(check, !mh_test(o, MH_FREE), "free block %#x has a site", mh_granule(o));
+	client = xa_load(&check->heap->tracers, site->client);
+	mh_expect(check, client, "the site of %#x is of nobody", mh_granule(o));
+	if (client) {
+		client->traced.check++;
+		client->traced.check_bytes += mh_object_bytes(o);
+	}
+}
+
+static void mh_check_sites(struct mh_check *check, struct mh_pool *pool)
+{
+	struct mh_obj o = { .pool = pool };
+
 	spin_lock(&check->heap->site_lock);
-	if (site->id) {
-		mh_expect(check, !mh_test(o, MH_FREE), "free block %#x has a site", mh_granule(o));
-		client = xa_load(&check->heap->tracers, site->client);
-		mh_expect(check, client, "the site of %#x is of nobody", mh_granule(o));
-		if (client) {
-			client->traced.check++;
-			client->traced.check_bytes += mh_object_bytes(o);
-		}
+	for (o.idx = 0; o.idx < pool->nblocks; o.idx++) {
+		o.header = mh_header(pool, o.idx);
+		mh_check_site(check, &o);
 	}
 	spin_unlock(&check->heap->site_lock);
 }
@@ -358,13 +388,13 @@ static void mh_check_pool(struct mh_check *check, struct mh_pool *pool)
 		mh_check_object(check, &o, &unused);
 		if (mh_test(&o, MH_FROZEN))
 			mh_check_frozen(check, &o);
-		if (pool->watches)
-			mh_check_watches(check, &o);
-		if (pool->final)
-			mh_check_final(check, &o);
-		if (pool->sites)
-			mh_check_site(check, &o);
 	}
+	if (pool->final)
+		mh_check_finals(check, pool);
+	if (pool->watches)
+		mh_check_watches(check, pool);
+	if (pool->sites)
+		mh_check_sites(check, pool);
 	if (pool->linger) {
 		mh_check_linger(check, pool);
 		unused -= atomic_read(&pool->linger->n);
