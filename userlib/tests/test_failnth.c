@@ -116,7 +116,6 @@ enum { PLAIN = 1, GUARDED = 2 };
 static void scene_set(struct scene *s, unsigned int has)
 {
 	struct moheap_op fill = { .code = MOHEAP_OP_FILL, .b = 500 };
-	unsigned int i;
 
 	memset(s, 0, sizeof(*s));
 	s->made = -1;
@@ -126,8 +125,7 @@ static void scene_set(struct scene *s, unsigned int has)
 	s->fixed = must(raw_type(s->fd, "fixed", 100, 2, 0));
 	s->varied = must(raw_type(s->fd, "varied", 0, 0,
 				  MOHEAP_TYPE_VAR_PAYLOAD | MOHEAP_TYPE_VAR_SLOTS));
-	for (i = 0; i < SMALL; i++)
-		err_is(raw_alloc(s->fd, s->fixed, 1, &s->small[i]), 0);
+	err_is(raw_alloc(s->fd, s->fixed, SMALL, s->small), 0);
 	err_is(raw_alloc_sized(s->fd, s->varied, 0, 500, &s->array), 0);
 	err_is(raw_alloc_sized(s->fd, s->varied, 20, 500, &s->second), 0);
 	err_is(raw_store(s->fd, s->small[0], 0, s->small[1]), 0);
