@@ -12,7 +12,7 @@
 #include "tap.h"
 
 #define LARGE		TAP_LARGE
-#define MEDIUM		(LARGE / 5)	/* where size is not the point */
+#define MEDIUM		(LARGE / 10)	/* where size is not the point */
 #define LEAST		10	/* objects in the smallest */
 #define SLOTS		3	/* of a node */
 #define SECONDS		400	/* of an emulated machine with other work to do */
