@@ -120,16 +120,10 @@ static long slab_kib(void)
 	return found;
 }
 
-static bool slow_kernel(void)
-{
-	/* A kernel that looks over its own shoulder. */
-	return !access("/sys/kernel/debug/kmemleak", F_OK) || getenv("MOHEAP_SANITIZER");
-}
-
 static void again_and_again(void)
 {
 	const char *loads = getenv("MOHEAP_LOADS");
-	unsigned long n = loads ? strtoul(loads, NULL, 0) : tap_scaled(slow_kernel() ? 20 : 100), i;
+	unsigned long n = loads ? strtoul(loads, NULL, 0) : tap_scaled(20), i;
 	long before = 0, after;
 
 	needs_module();
