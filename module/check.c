@@ -175,31 +175,22 @@ static void mh_check_frozen(struct mh_check *check, const struct mh_obj *o)
 }
 
 /* From STAGED to READING the keeper holds the object, and only then. */
-static void mh_check_final(struct mh_check *check, const struct mh_obj *o, bool kept)
+static void mh_check_final(struct mh_check *check, const struct mh_obj *o,
+			   const struct mh_holds *kept)
 {
 	struct mh_final *f = &o->pool->final[o->idx];
 	u32 state = f->event.state;
 	bool due = state != MH_EVENT_IDLE && state != MH_EVENT_TOLD;
 
-	mh_expect(check, due == kept, "%#x is %sdue, but the keeper does%s hold it",
-		  mh_granule(o), due ? "" : "not ", due ? " not" : "");
+	mh_expect(check, due == (kept && test_bit(o->idx, kept->bits)),
+		  "%#x is %sdue, but the keeper does%s hold it", mh_granule(o), due ? "" : "not ",
+		  due ? " not" : "");
 	mh_expect(check, !due || f->ref == mh_ref(o), "%#x is due by another ref",
 		  mh_granule(o));
 }
 
-static void mh_check_finals(struct mh_check *check, struct mh_pool *pool)
-{
-	struct mh_holds *kept = mh_client_holds(check->heap->keeper, pool);
-	struct mh_obj o = { .pool = pool };
-
-	for (o.idx = 0; o.idx < pool->nblocks; o.idx++) {
-		o.header = mh_header(pool, o.idx);
-		mh_check_final(check, &o, kept && test_bit(o.idx, kept->bits));
-	}
-}
-
-/* The watches on an object. event_lock is held. */
-static void mh_check_watched(struct mh_check *check, const struct mh_obj *o)
+/* event_lock is held. */
+static void mh_check_watches(struct mh_check *check, const struct mh_obj *o)
 {
 	struct mh_watches *on = &o->pool->watches[o->idx];
 	struct mh_watch *watch;
@@ -215,18 +206,6 @@ static void mh_check_watched(struct mh_check *check, const struct mh_obj *o)
 	mh_expect(check, on->n == n, "%u watches on %#x, not %u", n, mh_granule(o), on->n);
 	mh_expect(check, !n || mh_alive(atomic64_read(&o->header->word)),
 		  "dead object %#x is watched", mh_granule(o));
-}
-
-static void mh_check_watches(struct mh_check *check, struct mh_pool *pool)
-{
-	struct mh_obj o = { .pool = pool };
-
-	spin_lock(&check->heap->event_lock);
-	for (o.idx = 0; o.idx < pool->nblocks; o.idx++) {
-		o.header = mh_header(pool, o.idx);
-		mh_check_watched(check, &o);
-	}
-	spin_unlock(&check->heap->event_lock);
 }
 
 /* A block that lingers, or was taken: nobody has it. */
@@ -316,16 +295,18 @@ static void mh_check_site(struct mh_check *check, const struct mh_obj *o)
 	}
 }
 
-static void mh_check_sites(struct mh_check *check, struct mh_pool *pool)
+/* The lock is taken once, for all blocks of a pool. */
+static void mh_check_locked(struct mh_check *check, struct mh_pool *pool, spinlock_t *lock,
+			    void (*one)(struct mh_check *check, const struct mh_obj *o))
 {
 	struct mh_obj o = { .pool = pool };
 
-	spin_lock(&check->heap->site_lock);
+	spin_lock(lock);
 	for (o.idx = 0; o.idx < pool->nblocks; o.idx++) {
 		o.header = mh_header(pool, o.idx);
-		mh_check_site(check, &o);
+		one(check, &o);
 	}
-	spin_unlock(&check->heap->site_lock);
+	spin_unlock(lock);
 }
 
 /* What a pool says it is. One that is active may be anything. */
@@ -372,9 +353,12 @@ static void mh_check_pool(struct mh_check *check, struct mh_pool *pool)
 {
 	u32 nfree = bitmap_weight(mh_map(pool, MH_FREE), pool->nblocks);
 	u32 ncand = bitmap_weight(mh_map(pool, MH_CAND), pool->nblocks);
+	struct mh_holds *kept = NULL;
 	struct mh_obj o = { .pool = pool };
 	u32 unused = 0;
 
+	if (pool->final)
+		kept = mh_client_holds(check->heap->keeper, pool);
 	check->candidates += ncand;
 	check->saved += bitmap_weight(mh_map(pool, MH_SAVED), pool->nblocks);
 	mh_expect(check, !ncand || test_bit(MH_QUEUED_CAND, &pool->queued),
@@ -388,13 +372,13 @@ static void mh_check_pool(struct mh_check *check, struct mh_pool *pool)
 		mh_check_object(check, &o, &unused);
 		if (mh_test(&o, MH_FROZEN))
 			mh_check_frozen(check, &o);
+		if (pool->final)
+			mh_check_final(check, &o, kept);
 	}
-	if (pool->final)
-		mh_check_finals(check, pool);
 	if (pool->watches)
-		mh_check_watches(check, pool);
+		mh_check_locked(check, pool, &check->heap->event_lock, mh_check_watches);
 	if (pool->sites)
-		mh_check_sites(check, pool);
+		mh_check_locked(check, pool, &check->heap->site_lock, mh_check_site);
 	if (pool->linger) {
 		mh_check_linger(check, pool);
 		unused -= atomic_read(&pool->linger->n);
